@@ -1,0 +1,21 @@
+"""The errors that a caller may want to catch; every message is one sentence that says what to do next."""
+
+
+class LTADError(Exception):
+    """Anything that LTAD refuses with a sentence meant for its user."""
+
+
+class ImageError(LTADError):
+    """A file that cannot be read as a photograph."""
+
+
+class DatasetError(LTADError):
+    """A folder or file that does not hold the data it should."""
+
+
+class FoundationError(LTADError):
+    """A foundation model that cannot be found, or is not the one that was asked for."""
+
+
+class CheckpointError(LTADError):
+    """A checkpoint folder that is missing, incomplete or not what it says it is."""

@@ -1,0 +1,198 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ltad.data import GOOD, Dataset, Sample
+from ltad.data.longtail import long_tail, long_tail_counts, read_split, split_hash, tail_classes, write_split
+from ltad.errors import DatasetError
+
+MVTEC = {
+    "bottle": 209, "cable": 224, "capsule": 219, "carpet": 280, "grid": 264, "hazelnut": 391, "leather": 245,
+    "metal_nut": 220, "pill": 267, "screw": 320, "tile": 230, "toothbrush": 60, "transistor": 213, "wood": 247,
+    "zipper": 240,
+}  # fmt: skip
+
+availables = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(1, 900), min_size=1, max_size=15)
+factors = st.sampled_from(["1.5", "2", "50", "100", "200.0", "500"])
+imbalances = st.one_of(
+    st.sampled_from(["none", "none-reverse"]),
+    st.builds(lambda shape, factor, end: shape + factor + end, st.sampled_from(["exp", "step"]), factors,
+              st.sampled_from(["", "-reverse"])),
+)  # fmt: skip
+orders = st.sampled_from(["alphabetical", "size"])
+
+
+def dataset_of(counts: dict[str, int]) -> Dataset:
+    def sample(class_name: str, part: str, number: int) -> Sample:
+        name = f"{class_name}/{part}/good/{number:03}.png"
+        return Sample(name=name, class_name=class_name, defect=GOOD, read=lambda: Image.new("RGB", (16, 16)))
+
+    train = tuple(sample(name, "train", number) for name, count in counts.items() for number in range(count))
+    return Dataset(name="toy", train=train, test=tuple(sample(name, "test", 0) for name in counts))
+
+
+def names(dataset: Dataset) -> list[str]:
+    return [sample.name for sample in dataset.train]
+
+
+def test_mvtec_as_the_formula_gives_it() -> None:
+    assert list(long_tail_counts(MVTEC, "exp100").values()) == [
+        209,
+        150,
+        108,
+        77,
+        56,
+        40,
+        29,
+        20,
+        15,
+        10,
+        7,
+        5,
+        4,
+        2,
+        2,
+    ]
+    assert list(long_tail_counts(MVTEC, "exp200").values()) == [209, 143, 98, 67, 45, 31, 21, 14, 10, 6, 4, 3, 2, 1, 1]
+    assert list(long_tail_counts(MVTEC, "step100").values()) == [209] * 8 + [2] * 7
+    reverse = long_tail_counts(MVTEC, "step200-reverse")
+    assert list(reverse) == sorted(MVTEC, reverse=True)
+    assert list(reverse.values()) == [240, 240, 213, 60, 230, 240, 240, 220] + [1] * 7
+    by_size = long_tail_counts(MVTEC, "exp100", order="size")
+    assert (next(iter(by_size)), by_size["hazelnut"], by_size["toothbrush"]) == ("hazelnut", 391, 3)
+    assert long_tail_counts(MVTEC, "none") == MVTEC
+
+
+@settings(deadline=None)
+@given(availables, imbalances, orders)
+def test_counts_are_possible_and_fall(available: dict[str, int], imbalance: str, order: str) -> None:
+    counts = long_tail_counts(available, imbalance, order)
+    assert counts.keys() == available.keys()
+    assert all(1 <= counts[name] <= available[name] for name in counts)
+    if imbalance.startswith("none"):
+        assert counts == available
+    else:
+        first = next(iter(counts))
+        assert counts[first] == available[first] == max(counts.values())
+        uncapped = [count for name, count in counts.items() if count < available[name]]
+        assert uncapped == sorted(uncapped, reverse=True)
+
+
+@settings(deadline=None)
+@given(availables, imbalances, orders)
+def test_reverse_turns_the_order_round(available: dict[str, int], imbalance: str, order: str) -> None:
+    other = imbalance.removesuffix("-reverse") if imbalance.endswith("-reverse") else imbalance + "-reverse"
+    assert list(long_tail_counts(available, other, order)) == list(long_tail_counts(available, imbalance, order))[::-1]
+
+
+@pytest.mark.parametrize("imbalance", ["none", "exp100", "step100", "exp2-reverse"])
+def test_one_class_keeps_all(imbalance: str) -> None:
+    assert long_tail_counts({"only": 7}, imbalance) == {"only": 7}
+
+
+@pytest.mark.parametrize(
+    "imbalance", ["", "exp", "exp1", "exp0.5", "exp-100", "step1e2", "EXP100", "exp100 ", "pareto100", "exp100reverse"]
+)
+def test_unknown_imbalances_name_the_known_ones(imbalance: str) -> None:
+    with pytest.raises(ValueError, match="none, expN or stepN"):
+        long_tail_counts({"a": 5}, imbalance)
+
+
+def test_other_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="order must be one of alphabetical, size"):
+        long_tail_counts({"a": 5}, "none", order="random")
+    for available in ({}, {"a": 5, "b": 0}):
+        with pytest.raises(ValueError, match="at least one"):
+            long_tail_counts(available, "exp100")
+
+
+def test_smaller_levels_are_parts_of_larger_ones() -> None:
+    dataset = dataset_of({"a": 60, "b": 60, "c": 60})
+    levels = [set(names(long_tail(dataset, imbalance))) for imbalance in ("none", "exp2", "exp10", "exp50")]
+    for larger, smaller in pairwise(levels):
+        assert smaller < larger
+    kept = long_tail(dataset, "exp10")
+    assert kept.train_counts == {"a": 60, "b": 18, "c": 6}
+    assert kept.test == dataset.test
+    assert names(kept) == sorted(names(kept))
+
+
+def test_the_choice_depends_on_seed_and_class_only() -> None:
+    dataset = dataset_of({"a": 60, "b": 60, "c": 60})
+    turned = Dataset(name="toy", train=dataset.train[::-1], test=dataset.test)
+    assert names(long_tail(dataset, "exp10")) == names(long_tail(turned, "exp10"))
+    assert names(long_tail(dataset, "exp10")) != names(long_tail(dataset, "exp10", seed=1))
+    last = [name[-7:] for name in names(long_tail(dataset, "exp10")) if name.startswith("c")]
+    # Written down, since published splits must stay what they are.
+    assert last == PUBLISHED
+
+
+PUBLISHED = ["018.png", "023.png", "025.png", "036.png", "039.png", "059.png"]
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(min_size=1, max_size=3), st.integers(1, 900), max_size=12))
+def test_the_tail_has_less_than_the_head(counts: dict[str, int]) -> None:
+    tail = tail_classes(counts)
+    head = counts.keys() - tail
+    assert not counts or head
+    assert all(counts[small] < counts[large] for small in tail for large in head)
+
+
+def test_tails_of_usual_splits() -> None:
+    exp = tail_classes(long_tail_counts(MVTEC, "exp100"))
+    assert exp == {"metal_nut", "pill", "screw", "tile", "toothbrush", "transistor", "wood", "zipper"}
+    assert tail_classes(long_tail_counts(MVTEC, "step100")) == set(list(MVTEC)[8:])
+    assert tail_classes({"a": 5, "b": 5}) == frozenset() == tail_classes({})
+
+
+def test_splits_survive_their_file(tmp_path: Path) -> None:
+    dataset = dataset_of({"ä": 20, "b": 20})
+    kept = long_tail(dataset, "exp10")
+    path = tmp_path / "split.json"
+    write_split(kept, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["split.json"]
+    first = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
+    assert first == {"filename": "b/train/good/000.png", "label": 0, "label_name": "good", "clsname": "b"}
+    read = read_split(path, dataset)
+    assert (read.train, read.test) == (kept.train, dataset.test)
+    assert split_hash(read) == split_hash(kept) != split_hash(dataset)
+    assert len(split_hash(kept)) == 16
+
+
+def test_plain_lists_are_read_too(tmp_path: Path) -> None:
+    dataset = dataset_of({"a": 3})
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"\xef\xbb\xbf./a/train/good/002.png\r\n\r\na\\train\\good\\000.png\r\na/train/good/002.png\r\n")
+    assert names(read_split(path, dataset)) == ["a/train/good/002.png", "a/train/good/000.png"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("a/test/good/000.png", "Line 2 .* names no training image of toy: a/test/good/000.png"),
+        ('{"filename": "b/train/good/000.png"}', "Line 2 .*: b/train/good/000.png"),
+        ('{"file": "a/train/good/000.png"}', "Line 2 .* names no training image"),
+        ('{"filename": 3}', "Line 2 .* names no training image"),
+        ("{broken", "Line 2 .* names no training image"),
+    ],
+)
+def test_unknown_images_are_named_with_their_line(line: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "split.json"
+    path.write_text(f"a/train/good/000.png\n{line}\n")
+    with pytest.raises(DatasetError, match=reason):
+        read_split(path, dataset_of({"a": 3}))
+
+
+def test_files_that_are_no_splits(tmp_path: Path) -> None:
+    dataset = dataset_of({"a": 3})
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name, reason in (("absent", "cannot be read"), ("binary", "cannot be read"), ("empty", "lists no image")):
+        with pytest.raises(DatasetError, match=reason):
+            read_split(tmp_path / name, dataset)
