@@ -1,0 +1,250 @@
+"""The commands: ``python -m ltad COMMAND``, or ``ltad COMMAND`` once installed."""
+
+import argparse
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ltad.errors import LTADError
+
+FAILED, USAGE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 = done, 1 = failed with one sentence on stderr, 2 = wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    options.command_line = shlex.join(["python", "-m", "ltad", *(arguments if arguments is not None else sys.argv[1:])])
+    logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
+    try:
+        return options.run(options)
+    except (LTADError, ValueError, OSError) as error:
+        if options.debug:
+            raise
+        print(f"ltad {options.command}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"ltad {options.command}: interrupted", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ltad", description="Long-tailed anomaly detection with learnable class names."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    train = _command(commands, "train", _train, "Learn a checkpoint from normal images.")
+    _data_options(train)
+    train.add_argument("--foundation", default="align-mini", metavar="NAME", help="frozen model (align-mini)")
+    train.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the new checkpoint")
+    train.add_argument("--preset", default="default", choices=("default", "paper"), help="all settings at once")
+    train.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    train.add_argument("--licence", default="", metavar="TEXT", help="licence of the data, for the model card")
+    train.add_argument("--resume", action="store_true", help="go on with an interrupted training of the same settings")
+
+    evaluate = _command(commands, "evaluate", _evaluate, "Measure a checkpoint on a data set's test images.")
+    evaluate.add_argument("--data", required=True, metavar="DIR|demo|elpv")
+    evaluate.add_argument("--checkpoint", required=True, metavar="NAME|DIR")
+    evaluate.add_argument(
+        "--class-name", default="given", choices=("given", "auto"), help="tell the class or predict it"
+    )
+    evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON, too")
+
+    inspect = _command(commands, "inspect", _inspect, "Judge photographs; one JSON line each.")
+    inspect.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of files")
+    inspect.add_argument("--checkpoint", required=True, metavar="NAME|DIR")
+    inspect.add_argument("--class-name", default="auto", metavar="NAME|auto")
+    inspect.add_argument("--output", type=Path, metavar="DIR", help="write STEM_map.png and STEM_overlay.png there")
+
+    _command(commands, "checkpoints", _checkpoints, "List the checkpoints that are here.")
+
+    splits = _command(commands, "splits", _splits, "Write a long-tailed split as JSON lines.")
+    _data_options(splits)
+    splits.add_argument("--output", required=True, type=Path, metavar="FILE")
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=what, description=what)
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", required=True, metavar="DIR|demo|elpv", help="a folder in the MVTec AD layout, or a name"
+    )
+    parser.add_argument(
+        "--imbalance", default="none", metavar="none|expN|stepN[-reverse]", help="e.g. exp100; or a split file"
+    )
+    parser.add_argument(
+        "--order", default="alphabetical", choices=("alphabetical", "size"), help="which class comes first"
+    )
+
+
+class _Bars:
+    """Progress on a terminal: one bar per stage; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._stage = ""
+
+    def __call__(self, stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        if self._bar is None or stage != self._stage:
+            self.close()
+            self._bar = tqdm(total=steps, desc=stage, disable=None, leave=True)
+            self._stage = stage
+        if loss is not None:
+            self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        self._bar.update(step - self._bar.n)
+
+    def close(self) -> None:
+        """End the current bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _open_split(options: argparse.Namespace) -> Any:
+    from ltad.data.longtail import long_tail, read_split
+    from ltad.data.sources import open_dataset
+
+    dataset = open_dataset(options.data)
+    if Path(options.imbalance).is_file():
+        return read_split(Path(options.imbalance), dataset)
+    return long_tail(dataset, options.imbalance, options.order)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from ltad.checkpoint import DataCard
+    from ltad.config import PRESETS
+    from ltad.data.longtail import split_hash
+    from ltad.evaluation import evaluate, format_table, write_metrics
+    from ltad.foundation import load_foundation
+    from ltad.model_card import write_model_card
+    from ltad.predictor import Predictor
+    from ltad.training import train
+
+    config = PRESETS[options.preset]()
+    for assignment in options.settings:
+        config = config.override(assignment)
+    dataset = _open_split(options)
+    foundation = load_foundation(options.foundation)
+    data = DataCard(
+        name=dataset.name,
+        imbalance=options.imbalance,
+        order=options.order,
+        split_hash=split_hash(dataset),
+        licence=options.licence or dataset.licence,
+        command=options.command_line,
+    )
+    bars = _Bars()
+    checkpoint = train(dataset, foundation, config, options.output, data=data, resume=options.resume, progress=bars)
+    table = evaluate(dataset, Predictor(foundation, checkpoint), progress=bars) if dataset.test else None
+    bars.close()
+    if table:
+        write_metrics(table, options.output / "metrics.json")
+    write_model_card(options.output)
+    print(json.dumps(table) if options.json else format_table(table) if table else f"wrote {options.output}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from ltad.data.sources import open_dataset
+    from ltad.evaluation import evaluate, format_table, write_metrics
+    from ltad.predictor import Predictor
+
+    bars = _Bars()
+    predictor = Predictor.from_checkpoint(options.checkpoint)
+    table = evaluate(open_dataset(options.data), predictor, auto=options.class_name == "auto", progress=bars)
+    bars.close()
+    if options.output:
+        write_metrics(table, options.output)
+    print(json.dumps(table) if options.json else format_table(table))
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from ltad.predictor import Predictor
+
+    predictor = Predictor.from_checkpoint(options.checkpoint)
+    if options.class_name != "auto":
+        predictor.card.class_id(options.class_name)  # an unknown class fails once, not once per image
+    files = [file for path in options.images for file in _files(Path(path))]
+    failed = False
+    for file in tqdm(files, desc="inspect", disable=None if len(files) > 1 else True):
+        line = _inspect_one(predictor, file, options)
+        failed = failed or "error" in line
+        print(json.dumps({"image": str(file)} | line, ensure_ascii=False), flush=True)
+    return FAILED if failed else 0
+
+
+def _files(path: Path) -> list[Path]:
+    """The path itself, or every visible file below a folder."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+
+
+def _inspect_one(predictor: Any, file: Path, options: argparse.Namespace) -> dict[str, Any]:
+    from ltad.images import save_map
+    from ltad.visualization import THRESHOLDS, overlay
+
+    try:
+        prediction = predictor.predict(file, options.class_name)
+        if options.output:
+            options.output.mkdir(parents=True, exist_ok=True)
+            threshold = prediction.judgement.threshold
+            save_map(prediction.anomaly_map, options.output / f"{file.stem}_map.png", THRESHOLDS * threshold)
+            picture = overlay(prediction.photo.image, prediction.anomaly_map, threshold)
+            picture.save(options.output / f"{file.stem}_overlay.png")
+    except (LTADError, OSError) as error:
+        return {"error": str(error)}
+    return prediction.report()
+
+
+def _checkpoints(options: argparse.Namespace) -> int:
+    from ltad.checkpoint import checkpoint_folders, read_card, summarise
+
+    rows = [summarise(read_card(folder)) for folder in checkpoint_folders()]
+    if options.json:
+        print(json.dumps(rows))
+        return 0
+    for row in rows:
+        means = row["mean"] or {}
+        figures = ", ".join(f"{group} {_percent(m['image_auroc'])}" for group, m in means.items())
+        print(f"{row['name']}: {row['data']}, {row['imbalance']}, {len(row['classes'])} classes on {row['foundation']}")
+        print(f"  image AUROC {figures or 'not measured'}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…")
+    return 0
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f}"
+
+
+def _splits(options: argparse.Namespace) -> int:
+    from ltad.data.longtail import tail_classes, write_split
+
+    dataset = _open_split(options)
+    write_split(dataset, options.output)
+    counts = dataset.train_counts
+    tail = tail_classes(counts)
+    if options.json:
+        print(json.dumps({"counts": counts, "tail": sorted(tail), "output": str(options.output)}))
+        return 0
+    widest = max(counts.values())
+    for name, count in counts.items():
+        print(f"{name:24} {count:5}  {'tail' if name in tail else 'head'}  {'█' * max(1, round(40 * count / widest))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""From a score to a verdict: where a score stands among normal images that the model had not seen.
+
+Conformal: the p-value (1 + #{normals >= s}) / (n + 1) of a new normal image is at most a with probability a, whatever
+the scores' distribution, if new normals are like the old ones. So n normals cannot promise a rate under 1 / (n + 1).
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+Verdict = Literal["ok", "borderline", "defect"]
+KNOWN = 0.5  # of the usual similarity
+BORDERLINE = 2.0  # our choice: up to this many times the false-alarm rate a p-value is borderline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A score against its normals.
+
+    threshold: the score above which the verdict is defect. normals: how many scores stand behind it.
+    borrowed: True where the class has too few of its own and all classes' normals were taken.
+    promised_rate: the share of normal images that the threshold may flag, never under 1 / (normals + 1).
+    """
+
+    verdict: Verdict
+    p_value: float
+    threshold: float
+    normals: int
+    borrowed: bool
+    promised_rate: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of held-out normal images per class, ascending, and how well those images matched their class's name."""
+
+    scores: Mapping[str, tuple[float, ...]]
+    similarities: Mapping[str, tuple[float, ...]]
+
+    def normals(self, class_name: str, rate: float) -> tuple[tuple[float, ...], bool]:
+        """The scores to compare with at a false-alarm rate, and whether they were borrowed from all classes."""
+        own = self.scores[class_name]
+        if smallest_rate(len(own)) <= rate:
+            return own, False
+        return tuple(sorted(score for scores in self.scores.values() for score in scores)), True
+
+    def is_known(self, class_name: str, similarity: float) -> bool:
+        """Whether an image fits a class's name at least half as well as that class's normal images usually do.
+
+        Our choice: on six real products half the median lies between a class's own images, defective ones included,
+        and photographs of anything else. A class of one image takes the median of all.
+        """
+        own = self.similarities[class_name]
+        usual = median(own or [s for similarities in self.similarities.values() for s in similarities])
+        return similarity >= KNOWN * usual
+
+    def judge(self, score: float, class_name: str, rate: float) -> Judgement:
+        """Give the verdict on an image of a class at a false-alarm rate in (0, 1)."""
+        normals, borrowed = self.normals(class_name, rate)
+        p = p_value(score, normals)
+        promised = max(rate, smallest_rate(len(normals)))
+        verdict: Verdict = "defect" if p <= promised else "borderline" if p <= BORDERLINE * promised else "ok"
+        return Judgement(
+            verdict=verdict,
+            p_value=p,
+            threshold=threshold(normals, promised),
+            normals=len(normals),
+            borrowed=borrowed,
+            promised_rate=promised,
+        )
+
+
+def p_value(score: float, normals: tuple[float, ...]) -> float:
+    """(1 + #{normals >= score}) / (n + 1), for ascending normals; small = unusual."""
+    return (1 + len(normals) - bisect_left(normals, score)) / (len(normals) + 1)
+
+
+def smallest_rate(normals: int) -> float:
+    """The smallest false-alarm rate that so many normal images can promise."""
+    return 1 / (normals + 1)
+
+
+def threshold(normals: tuple[float, ...], rate: float) -> float:
+    """The score that a normal image exceeds with probability ``rate`` at most; needs rate >= 1 / (n + 1).
+
+    A score has a p-value of at most ``rate`` exactly if it is greater than the threshold.
+    """
+    if not normals or rate < smallest_rate(len(normals)):
+        raise ValueError(f"{len(normals)} normal images cannot promise a false-alarm rate of {rate}")
+    above = math.floor(rate * (len(normals) + 1) + 1e-9) - 1  # normals that may stand above it
+    return normals[len(normals) - 1 - above]

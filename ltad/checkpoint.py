@@ -1,0 +1,270 @@
+"""The checkpoint folder: ``config.json``, ``model.safetensors``, ``metrics.json``, ``README.md``. Strict, no pickle.
+
+``config.json`` says what was trained on what; ``model.safetensors`` holds exactly what was learned. Loading builds the
+model from the first and accepts the second only if every tensor is there, has its shape and is finite.
+"""
+
+import difflib
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ltad.calibration import Calibration
+from ltad.config import LTADConfig
+from ltad.errors import CheckpointError
+from ltad.files import whole_file, write_text
+from ltad.foundation.base import Fingerprint, FoundationModel
+from ltad.model.ltad import LTAD, build_model
+from ltad.scoring import ScoreStatistics
+
+FORMAT_VERSION = 1
+KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration"}
+MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
+STATISTICS = "statistics."  # prefix of the tensors that are not the model's
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCard:
+    """A class as the checkpoint knows it; group is "head" or "tail"."""
+
+    name: str
+    n_train: int
+    group: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCard:
+    """What a checkpoint was trained on."""
+
+    name: str
+    imbalance: str
+    order: str
+    split_hash: str
+    licence: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointCard:
+    """Everything about a checkpoint but its tensors; metrics is ``evaluate``'s table, if there is one."""
+
+    path: Path
+    config: LTADConfig
+    foundation: Fingerprint
+    classes: tuple[ClassCard, ...]
+    data: DataCard
+    calibration: Calibration
+    metrics: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of their ids."""
+        return tuple(c.name for c in self.classes)
+
+    def class_id(self, class_name: str) -> int:
+        """The id of a class; ValueError names the ones that exist, the nearest first."""
+        if class_name not in self.class_names:
+            raise ValueError(
+                f"{self.name} does not know the class “{class_name}”; {_known(class_name, self.class_names)}"
+            )
+        return self.class_names.index(class_name)
+
+    def sha256(self) -> str:
+        """The hash of the tensor file."""
+        return hashlib.sha256((self.path / "model.safetensors").read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained model with its statistics, ready to predict."""
+
+    card: CheckpointCard
+    model: LTAD
+    statistics: ScoreStatistics
+
+
+def _known(wanted: str, names: tuple[str, ...]) -> str:
+    nearest = difflib.get_close_matches(wanted, names, n=len(names), cutoff=0.0)
+    return f"it knows {', '.join(nearest)}." if nearest else "it knows none."
+
+
+def checkpoint_folders() -> Iterator[Path]:
+    """Every checkpoint folder below ``checkpoints/`` here and beside the package, in alphabetical order."""
+    roots = dict.fromkeys(r.resolve() for r in (Path("checkpoints"), Path(__file__).parent.parent / "checkpoints"))
+    found = {path.parent.name: path.parent for root in roots for path in sorted(root.glob("*/config.json"))}
+    yield from (found[name] for name in sorted(found))
+
+
+def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Find a checkpoint by its folder, or by the name of one that ships."""
+    if Path(name_or_folder, "config.json").is_file():
+        return Path(name_or_folder)
+    return shipped_checkpoint(os.fspath(name_or_folder))
+
+
+def shipped_checkpoint(name: str) -> Path:
+    """Find a checkpoint by the name of one that ships; CheckpointError names those, the nearest first."""
+    folders = {folder.name: folder for folder in checkpoint_folders()}
+    if name not in folders:
+        raise CheckpointError(
+            f"There is no checkpoint “{name}”: no folder of that name; {_known(name, tuple(folders))}"
+        )
+    return folders[name]
+
+
+def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
+    """Read everything but the tensors; CheckpointError says what is wrong."""
+    folder = Path(folder)
+    values = _read_json(folder / "config.json")
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder.name} has format version {version!r}, this program reads {FORMAT_VERSION}: update the older one."
+        )
+    if values.keys() != KEYS:
+        missing, unexpected = sorted(KEYS - values.keys()), sorted(values.keys() - KEYS)
+        raise CheckpointError(f"{folder.name}/config.json has missing keys {missing} and unexpected keys {unexpected}.")
+    try:
+        card = CheckpointCard(
+            path=folder,
+            config=LTADConfig.from_dict(values["config"]),
+            foundation=Fingerprint(**values["foundation"]),
+            classes=tuple(ClassCard(**c) for c in values["classes"]),
+            data=DataCard(**values["data"]),
+            calibration=_calibration(values["calibration"]),
+            metrics=_read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None,
+        )
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from error
+    if set(card.calibration.scores) != set(card.class_names) or len(set(card.class_names)) != len(card.classes):
+        raise CheckpointError(f"{folder.name}/config.json is calibrated for other classes than it lists.")
+    return card
+
+
+def _calibration(values: dict[str, Any]) -> Calibration:
+    """Read the calibration; scores must be finite and ascending, since ranks are found by bisection."""
+    tables = {
+        key: {name: tuple(map(float, v)) for name, v in values[key].items()} for key in ("scores", "similarities")
+    }
+    for scores in (s for table in tables.values() for s in table.values()):
+        if list(scores) != sorted(scores) or not all(map(math.isfinite, scores)):
+            raise ValueError("calibration scores must be finite and ascending")
+    return Calibration(tables["scores"], tables["similarities"])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent.name} is no checkpoint: {path.name} is missing.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path.parent.name}/{path.name} is not valid JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path.parent.name}/{path.name} must hold an object.")
+    return values
+
+
+def save_checkpoint(checkpoint: Checkpoint) -> None:
+    """Write ``config.json`` and ``model.safetensors`` into the card's folder, each whole or not at all."""
+    card = checkpoint.card
+    card.path.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.half().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
+    tensors |= {STATISTICS + name: t.half().contiguous() for name, t in checkpoint.statistics._asdict().items()}
+    with whole_file(card.path / "model.safetensors") as partial:
+        save_file(tensors, partial)
+    values = {
+        "format_version": FORMAT_VERSION,
+        "config": card.config.to_dict(),
+        "foundation": card.foundation.to_dict(),
+        "classes": [vars(c) for c in card.classes],
+        "data": vars(card.data),
+        "calibration": {
+            key: {name: [round(s, 5) for s in scores] for name, scores in getattr(card.calibration, key).items()}
+            for key in ("scores", "similarities")
+        },
+    }
+    write_text(card.path / "config.json", json.dumps(values, indent=1, ensure_ascii=False))
+
+
+def summarise(card: CheckpointCard) -> dict[str, Any]:
+    """What a list of checkpoints shows of one, as plain JSON values."""
+    return {
+        "name": card.name,
+        "data": card.data.name,
+        "imbalance": card.data.imbalance,
+        "licence": card.data.licence,
+        "foundation": card.foundation.name,
+        "classes": [vars(c) for c in card.classes],
+        "mean": card.metrics["mean"] if card.metrics else None,
+        "size": (card.path / "model.safetensors").stat().st_size,
+        "sha256": card.sha256(),
+    }
+
+
+def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: FoundationModel) -> Checkpoint:
+    """Load a checkpoint for the foundation model that it was trained on; CheckpointError says what does not fit."""
+    card = read_card(find_checkpoint(name_or_folder))
+    if card.foundation != foundation.fingerprint:
+        raise CheckpointError(
+            f"{card.name} was trained on {card.foundation.name} ({card.foundation.sha256[:8]}, "
+            f"{card.foundation.image_size} px), but the foundation model here is {foundation.fingerprint.name} "
+            f"({foundation.fingerprint.sha256[:8]}, {foundation.fingerprint.image_size} px)."
+        )
+    tensors = _read_tensors(card.path / "model.safetensors")
+    model, statistics = _empty(card, foundation)
+    expected = model.state_dict() | {STATISTICS + name: t for name, t in statistics._asdict().items()}
+    _check_tensors(card.name, tensors, expected)
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
+    model.eval().requires_grad_(False)
+    statistics = ScoreStatistics(*(tensors[STATISTICS + name] for name in ScoreStatistics._fields))
+    if not (statistics.std > 0).all():
+        raise CheckpointError(f"{card.name}/model.safetensors has a spread that is not positive.")
+    return Checkpoint(card=card, model=model, statistics=statistics)
+
+
+def _empty(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, ScoreStatistics]:
+    """A model and statistics of the right shapes for the card's configuration."""
+    tokens = torch.zeros(len(card.classes), card.config.prompts.tokens, foundation.token_size)
+    model = build_model(card.config, foundation, tokens)
+    (h, w), d = model.patches.grid_size, model.patches.feature_dim
+    places = torch.zeros(len(card.classes), 2, h * w)
+    return model, ScoreStatistics(torch.zeros(d, d), places, places)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent.name} is no checkpoint: {path.name} is missing.")
+    if path.stat().st_size > MAX_TENSOR_FILE:
+        raise CheckpointError(f"{path.parent.name}/{path.name} is larger than {MAX_TENSOR_FILE // 1_000_000} MB.")
+    try:
+        return {name: tensor.float() for name, tensor in load_file(path).items()}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path.parent.name}/{path.name} is damaged: {error}.") from error
+
+
+def _check_tensors(name: str, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Refuse missing, extra, misshapen or non-finite tensors, by name."""
+    missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or extra:
+        raise CheckpointError(f"{name}/model.safetensors has missing tensors {missing} and unexpected tensors {extra}.")
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
+            shapes = f"{tuple(tensor.shape)} instead of {tuple(expected[key].shape)}"
+            raise CheckpointError(f"{name}/model.safetensors: {key} has the shape {shapes}.")
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{name}/model.safetensors: {key} has values that are not finite.")

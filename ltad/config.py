@@ -1,0 +1,233 @@
+"""Every number of the method in one place: frozen, checked, written as JSON beside the weights.
+
+The paper's text leaves many of these numbers open. Those marked "our choice" were not taken from it; the
+measurement that decided them is named. A preset is a function that returns a whole configuration.
+"""
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+NORMAL_STATES = ("a photo of a flawless {}", "a photo of a perfect {}", "a photo of a normal {}")
+ABNORMAL_STATES = ("a photo of a damaged {}", "a photo of a defective {}", "a photo of an abnormal {}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchConfig:
+    """Which feature maps make a patch."""
+
+    strides: tuple[int, ...] = (8, 16)  # our choice: a finer grid finds smaller defects
+    pool: int = 3  # patches, odd: neighbourhood averaged around each patch; 1 = none
+
+    def __post_init__(self) -> None:
+        _require(self.pool % 2 == 1 and self.pool > 0, f"patches.pool must be odd and positive, got {self.pool}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptConfig:
+    """The pseudo class names and the sentences around them."""
+
+    tokens: int = 2  # our choice: vectors per name; one is enough, two is safe
+    start: str = "object"  # our choice: the word whose embedding each vector starts from
+    spread: float = 0.02  # standard deviation around it
+    normal: tuple[str, ...] = NORMAL_STATES  # the paper: static prompts, wording unknown
+    abnormal: tuple[str, ...] = ABNORMAL_STATES
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.tokens <= 8, f"prompts.tokens must be 1 to 8, got {self.tokens}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisConfig:
+    """The conditional VAE that draws features of a class."""
+
+    latent: int = 32  # our choice: channels of the latent
+    layout: int = 8  # our choice: the latent is layout x layout; 1 is the paper's global vector
+    width: int = 96  # channels of the decoder
+    kl_weight: float = 1e-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionConfig:
+    """The transformer that rebuilds a patch from the others (UniAD's layout, which the paper builds on)."""
+
+    dim: int = 128  # UniAD has 256: too slow for two CPU cores
+    depth: int = 2  # encoder layers, and as many decoder layers; UniAD has 4
+    heads: int = 4
+    pack: int = 2  # our choice: pack x pack patches make one token, so that a fine grid stays affordable
+    neighbourhood: int = 7  # tokens: a token may not look at the window of this side around itself (UniAD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticConfig:
+    """The normal / abnormal classifier in the joint space of image and text."""
+
+    hidden: int = 256  # our choice: one hidden layer; a linear projection cannot separate zero-mean noise
+    temperature: float = 0.07
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase1Config:
+    """Learning the names and the generator."""
+
+    steps: int = 300
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    name_learning_rate: float = 1e-2
+    contrastive_weight: float = 0.1  # our choice: without it a class is not recognised from its image
+    temperature: float = 0.07
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase2Config:
+    """Learning reconstruction and semantics."""
+
+    steps: int = 1500
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    gradient_clip: float = 1.0
+    reconstruction_jitter: float = 5.0  # UniAD's scale of feature noise; UniAD has 20
+    semantic_jitter: float = 20.0  # the noise that stands for "abnormal"
+    semantic_patches: int = 256  # per image and step, drawn at random; all of them teach the same and cost more
+    synthesis_probability: float = 0.25  # how often a synthesised image replaces the real one
+    semantic_weight: float = 1.0  # of its loss beside the reconstruction loss
+
+    def __post_init__(self) -> None:
+        p = self.synthesis_probability
+        _require(0 <= p <= 1, f"phase2.synthesis_probability must be in [0, 1], got {p}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringConfig:
+    """From residuals and logits to one map and one number."""
+
+    semantic_weight: float = 0.25  # lambda, on standardised scores
+    top_fraction: float = 0.01  # the image score is the mean of this fraction of the patches
+    smoothing: float = 1.0  # patches, standard deviation of the Gaussian over the map; 0 = none
+
+    def __post_init__(self) -> None:
+        _require(0 < self.top_fraction <= 1, f"scoring.top_fraction must be in (0, 1], got {self.top_fraction}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationConfig:
+    """How held-out normal images set the scale and the threshold."""
+
+    folds: int = 2  # each normal image is scored by a model that has not seen it
+    phase2_steps: int = 750  # our choice: those models learn half as long as the final one
+    false_alarm_rate: float = 0.05  # of normal images, at the default threshold
+
+    def __post_init__(self) -> None:
+        _require(self.folds >= 2, f"calibration.folds must be at least 2, got {self.folds}")
+        rate = self.false_alarm_rate
+        _require(0 < rate < 1, f"calibration.false_alarm_rate must be in (0, 1), got {rate}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LTADConfig:
+    """The whole method."""
+
+    seed: int = 0
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    prompts: PromptConfig = field(default_factory=PromptConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
+    semantic: SemanticConfig = field(default_factory=SemanticConfig)
+    phase1: Phase1Config = field(default_factory=Phase1Config)
+    phase2: Phase2Config = field(default_factory=Phase2Config)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build from ``to_dict``'s result; ValueError names every unknown and missing key."""
+        return _build(cls, values, "config")
+
+    def override(self, assignment: str) -> Self:
+        """Change one value by ``section.key=value``; the key must exist and the value must be of its type."""
+        path, separator, text = assignment.partition("=")
+        keys = path.strip().split(".")
+        values = self.to_dict()
+        holder = values
+        for key in keys[:-1]:
+            holder = holder.get(key) if isinstance(holder, dict) else None
+        if (
+            not separator
+            or not isinstance(holder, dict)
+            or keys[-1] not in holder
+            or isinstance(holder[keys[-1]], dict)
+        ):
+            known = ", ".join(_leaves(self.to_dict()))
+            raise ValueError(f"cannot set “{assignment}”: expected KEY=VALUE with KEY one of {known}")
+        try:
+            holder[keys[-1]] = json.loads(text)
+        except json.JSONDecodeError:
+            holder[keys[-1]] = text
+        return self.from_dict(values)
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in values.items():
+        names += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+    return names
+
+
+def _build(cls: type, values: dict[str, Any], where: str) -> Any:
+    """Make the dataclass ``cls`` from plain values, refusing what does not fit."""
+    types = typing.get_type_hints(cls)
+    unknown, missing = sorted(values.keys() - types.keys()), sorted(types.keys() - values.keys())
+    if unknown or missing:
+        raise ValueError(f"{where} does not fit this version: unknown keys {unknown}, missing keys {missing}")
+    return cls(**{key: _convert(types[key], value, f"{where}.{key}") for key, value in values.items()})
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        _require(isinstance(value, dict), f"{where} must be a section, got {value!r}")
+        return _build(typing.cast(type, kind), value, where)
+    if typing.get_origin(kind) is tuple:
+        (item, _) = typing.get_args(kind)
+        _require(isinstance(value, list) and len(value) > 0, f"{where} must be a list, got {value!r}")
+        return tuple(_convert(item, element, where) for element in value)
+    if kind is float and type(value) is int:
+        return float(value)
+    _require(type(value) is kind, f"{where} must be of type {kind.__name__}, got {value!r}")
+    return value
+
+
+def default() -> LTADConfig:
+    """What measurement recommends for the embedded foundation model."""
+    return LTADConfig()
+
+
+def paper() -> LTADConfig:
+    """The paper's form wherever it is known; where it is not, UniAD's, which the paper builds on.
+
+    One global latent, no contrastive term, no packing, one noise for both branches.
+    """
+    base = LTADConfig()
+    return dataclasses.replace(
+        base,
+        patches=PatchConfig(strides=(16,), pool=1),
+        synthesis=dataclasses.replace(base.synthesis, layout=1),
+        reconstruction=dataclasses.replace(base.reconstruction, pack=1),
+        phase1=dataclasses.replace(base.phase1, contrastive_weight=0.0),
+        phase2=dataclasses.replace(base.phase2, reconstruction_jitter=20.0, synthesis_probability=0.5),
+        scoring=dataclasses.replace(base.scoring, smoothing=0.0),
+    )
+
+
+PRESETS = {"default": default, "paper": paper}

@@ -1,0 +1,64 @@
+"""What LTAD asks of a frozen image-text foundation model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+
+class ImageFeatures(NamedTuple):
+    """What the image tower says of B images.
+
+    maps: one (B, C, h, w) map per stride, from fine to coarse; the deepest comes last.
+    embedding: (B, J), unit length, in the joint space of image and text.
+    """
+
+    maps: tuple[Tensor, ...]
+    embedding: Tensor
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Which frozen weights a checkpoint was trained on; another model would give other features."""
+
+    name: str
+    sha256: str
+    image_size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fingerprint as plain JSON values."""
+        return {"name": self.name, "sha256": self.sha256, "image_size": self.image_size}
+
+
+class FoundationModel(ABC):
+    """A frozen pair of towers that meet in one joint space of J dimensions.
+
+    strides and channels describe ``ImageFeatures.maps``, in the same order; token_size is that of a word embedding.
+    """
+
+    fingerprint: Fingerprint
+    strides: tuple[int, ...]
+    channels: tuple[int, ...]
+    joint_dim: int
+    token_size: int
+
+    @abstractmethod
+    def encode_image(self, images: Tensor) -> ImageFeatures:
+        """Encode (B, 3, S, S) images in [0, 1], S the fingerprint's image size. No gradient flows."""
+
+    @abstractmethod
+    def embed_words(self, text: str) -> Tensor:
+        """Look up the token embeddings of a text, without start and end marks: (tokens, token size)."""
+
+    @abstractmethod
+    def encode_prompts(self, prompts: Sequence[Tensor]) -> Tensor:
+        """Encode P token-embedding sequences as sentences: (P, J), unit length.
+
+        Gradient flows back to the token embeddings, so that learned vectors can stand among the words.
+        """
+
+    @abstractmethod
+    def vocabulary(self) -> tuple[list[str], Tensor]:
+        """Whole words that the text tower knows and their token embeddings, (words, token size)."""

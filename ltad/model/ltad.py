@@ -1,0 +1,110 @@
+"""LTAD: everything that was learned, and nothing that was not."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ltad.config import LTADConfig
+from ltad.foundation.base import FoundationModel
+from ltad.model.patches import PatchFeatures
+from ltad.model.prompts import ClassPrompts
+from ltad.model.reconstruction import ReconstructionModule
+from ltad.model.semantic import SemanticModule
+from ltad.model.synthesis import FeatureVAE
+
+
+class LTADOutput(NamedTuple):
+    """patch_features, reconstructed_features: (B, N, D); semantic_logits: (B, N), higher = more anomalous."""
+
+    patch_features: Tensor
+    reconstructed_features: Tensor
+    semantic_logits: Tensor
+
+
+class LTAD(nn.Module):
+    """The four modules of the paper's figure on the features of a frozen foundation model.
+
+    The foundation model stays outside: features can be cached, and a state dict is exactly what was learned.
+    name_features (K, J) and text_features (K, 2, J) are what its text tower made of the learned names; they are kept
+    so that an inspection needs no text tower.
+    """
+
+    def __init__(
+        self,
+        patches: PatchFeatures,
+        prompts: ClassPrompts,
+        synthesis: FeatureVAE,
+        reconstruction: ReconstructionModule,
+        semantic: SemanticModule,
+        joint_dim: int,
+    ) -> None:
+        super().__init__()
+        self.patches = patches
+        self.prompts = prompts
+        self.synthesis = synthesis
+        self.reconstruction = reconstruction
+        self.semantic = semantic
+        classes = len(prompts.class_tokens)
+        self.register_buffer("name_features", torch.zeros(classes, joint_dim))
+        self.register_buffer("text_features", torch.zeros(classes, 2, joint_dim))
+
+    @torch.no_grad()
+    def read_names(self, foundation: FoundationModel) -> None:
+        """Let the text tower read the names as they are now."""
+        self.name_features.copy_(self.prompts.name_features(foundation))
+        self.text_features.copy_(self.prompts.text_features(foundation))
+
+    def match(self, embedding: Tensor) -> Tensor:
+        """Cosine similarity of image embeddings (B, J) to every pseudo class name: (B, K)."""
+        return embedding @ self.name_features.T
+
+    def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> LTADOutput:
+        """Rebuild and judge every patch of B images, given their feature maps and classes (B,)."""
+        patch_features = self.patches(self.patches.standardise(maps))
+        reconstructed_features = self.reconstruction(patch_features)
+        semantic_logits = self.semantic(patch_features, self.text_features[class_ids])
+        return LTADOutput(patch_features, reconstructed_features, semantic_logits)
+
+
+def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: Tensor) -> LTAD:
+    """Put an untrained LTAD together for the classes that ``class_tokens`` (K, L, token size) name."""
+    known = dict(zip(foundation.strides, foundation.channels, strict=True))
+    strides = config.patches.strides
+    if not set(strides) <= set(known):
+        raise ValueError(f"patches.strides must be among {sorted(known)}, got {list(strides)}")
+    side = foundation.fingerprint.image_size
+    channels = [known[stride] for stride in strides]
+    grids = [(side // stride, side // stride) for stride in strides]
+    patches = PatchFeatures(channels, max(grids), pool=config.patches.pool)
+    r, s = config.reconstruction, config.synthesis
+    return LTAD(
+        patches=patches,
+        prompts=ClassPrompts(class_tokens, normal=config.prompts.normal, abnormal=config.prompts.abnormal),
+        synthesis=FeatureVAE(
+            deepest_channels=foundation.channels[-1],
+            joint_dim=foundation.joint_dim,
+            channels=channels,
+            grids=grids,
+            latent=s.latent,
+            layout=s.layout,
+            width=s.width,
+        ),
+        reconstruction=ReconstructionModule(
+            patches.feature_dim,
+            patches.grid_size,
+            dim=r.dim,
+            depth=r.depth,
+            heads=r.heads,
+            pack=r.pack,
+            neighbourhood=r.neighbourhood,
+        ),
+        semantic=SemanticModule(
+            patches.feature_dim,
+            foundation.joint_dim,
+            hidden=config.semantic.hidden,
+            temperature=config.semantic.temperature,
+        ),
+        joint_dim=foundation.joint_dim,
+    )

@@ -1,0 +1,40 @@
+"""From feature maps of several strides to one feature vector per patch."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+
+
+class PatchFeatures(nn.Module):
+    """Standardise the maps per channel, bring them to the finest grid, and join them.
+
+    Standardising makes a channel's unit the same for every stride, which raw activations are far from.
+    """
+
+    def __init__(self, channels: Sequence[int], grid_size: tuple[int, int], *, pool: int) -> None:
+        super().__init__()
+        self.channels = tuple(channels)
+        self.grid_size = grid_size
+        self.pool = pool
+        self.register_buffer("mean", torch.zeros(sum(channels)))
+        self.register_buffer("std", torch.ones(sum(channels)))
+
+    @property
+    def feature_dim(self) -> int:
+        """D, the size of a patch's feature vector."""
+        return sum(self.channels)
+
+    def standardise(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Give maps (B, C, h, w) zero mean and unit spread per channel over the training classes."""
+        means, stds = self.mean.split(self.channels), self.std.split(self.channels)
+        return [(m - mean[:, None, None]) / std[:, None, None] for m, mean, std in zip(maps, means, stds, strict=True)]
+
+    def forward(self, standardised_maps: Sequence[Tensor]) -> Tensor:
+        """Join standardised maps into patch features (B, N, D), N = h·w of the finest map."""
+        layers = [interpolate(m, self.grid_size, mode="bilinear", align_corners=False) for m in standardised_maps]
+        joined = avg_pool2d(
+            torch.cat(layers, dim=1), self.pool, stride=1, padding=self.pool // 2, count_include_pad=False
+        )
+        return joined.flatten(2).transpose(1, 2)  # (B, N, D)

@@ -1,0 +1,61 @@
+"""The ``README.md`` of a checkpoint folder: what it was trained on, how good it is, how to make it again."""
+
+from pathlib import Path
+
+from ltad.checkpoint import CheckpointCard, read_card
+from ltad.evaluation import percent
+from ltad.files import write_text
+
+
+def write_model_card(folder: Path) -> None:
+    """Write the card from ``config.json`` and, where there is one, ``metrics.json``."""
+    card = read_card(folder)
+    sections = [_front_matter(card), f"# {card.name}", _what(card), _classes(card), _again(card)]
+    write_text(folder / "README.md", "\n\n".join(sections) + "\n")
+
+
+def _front_matter(card: CheckpointCard) -> str:
+    return "---\nlibrary_name: ltad\ntags: [anomaly-detection, long-tailed]\n---"
+
+
+def _what(card: CheckpointCard) -> str:
+    data = card.data
+    return (
+        f"An LTAD checkpoint (Ho, Peng, Vasconcelos, CVPR 2024, re-implemented) on the frozen foundation model "
+        f"`{card.foundation.name}` ({card.foundation.image_size} px, sha256 `{card.foundation.sha256[:16]}…`).\n\n"
+        f"- Data: {data.name}, imbalance `{data.imbalance}`, class order {data.order}, split `{data.split_hash}`.\n"
+        f"- Licence of the data: {data.licence or 'not stated; ask the owner of the data'}.\n"
+        f"- Tensors: {(card.path / 'model.safetensors').stat().st_size / 1e6:.1f} MB, sha256 `{card.sha256()}`."
+    )
+
+
+def _classes(card: CheckpointCard) -> str:
+    measured = card.metrics["classes"] if card.metrics else {}
+    lines = [
+        "## Classes and figures",
+        "",
+        "Test images, per cent, class given; the interval is a 95 % bootstrap over images.",
+        "",
+        "| class | train | group | image AUROC | interval | pixel AUROC | AUPRO@0.3 | held-out normals |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for c in card.classes:
+        normals = len(card.calibration.scores[c.name])
+        lines.append(f"| {c.name} | {c.n_train} | {c.group} | {_row(measured.get(c.name))} | {normals} |")
+    for group, mean in (card.metrics or {"mean": {}})["mean"].items():
+        lines.append(f"| **mean over {group}** | | {mean['n_classes']} | {_row(mean)} | |")
+    return "\n".join(lines)
+
+
+def _row(figures: dict | None) -> str:
+    if figures is None:
+        return "n/a | n/a | n/a | n/a"
+    interval = figures["image_auroc_interval"]
+    span = f"{percent(interval[0])} to {percent(interval[1])}" if interval else "n/a"
+    image, pixel, overlap = (percent(figures[key]) for key in ("image_auroc", "pixel_auroc", "aupro_30"))
+    return f"{image} | {span} | {pixel} | {overlap}"
+
+
+def _again(card: CheckpointCard) -> str:
+    commands = f"{card.data.command}\npython -m ltad evaluate --data DATA --checkpoint {card.name}"
+    return f"## Make it again\n\n```\n{commands}\n```"

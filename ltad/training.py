@@ -1,0 +1,177 @@
+"""From a data set to a checkpoint: phase 1, phase 2, and the statistics of what is normal.
+
+Plain losses over cached features; the loop that runs them is in ``ltad.stages``, the held-out statistics in
+``ltad.crossfit``.
+"""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ltad.checkpoint import Checkpoint, CheckpointCard, ClassCard, DataCard, save_checkpoint
+from ltad.config import LTADConfig
+from ltad.crossfit import Fold, deal_folds, fit_statistics, make_calibration
+from ltad.data import Dataset
+from ltad.data.longtail import tail_classes
+from ltad.features import Features, Progress, cache_features
+from ltad.foundation.base import FoundationModel
+from ltad.losses import jitter, name_loss, reconstruction_loss, semantic_loss, vae_loss
+from ltad.model.ltad import LTAD, build_model
+from ltad.model.prompts import start_tokens
+from ltad.stages import Stage, StageFolder, run_stage
+
+
+def draw_balanced(class_ids: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Draw image indices (count,) so that every class present comes up equally often, however few its images."""
+    weights = 1.0 / class_ids.bincount().clamp(min=1)[class_ids]
+    return torch.multinomial(weights, count, replacement=True, generator=generator)
+
+
+def fit_standardisation(model: LTAD, features: Features) -> None:
+    """Set the mean and spread of every channel, each class counting the same."""
+    weights = (1.0 / features.class_ids.bincount().clamp(min=1)[features.class_ids]).double()
+    weights /= weights.sum()
+    means, squares = [], []
+    for layer in features.maps[: len(model.patches.channels)]:
+        sums = torch.stack([torch.stack([m.double().mean((1, 2)), m.double().square().mean((1, 2))]) for m in layer])
+        mean, square = (weights[:, None, None] * sums).sum(0)
+        means.append(mean)
+        squares.append(square)
+    mean, square = torch.cat(means), torch.cat(squares)
+    model.patches.mean.copy_(mean)
+    model.patches.std.copy_((square - mean.square()).clamp(min=1e-8).sqrt())
+
+
+def phase1(model: LTAD, features: Features, foundation: FoundationModel, config: LTADConfig, prefix: str) -> Stage:
+    """Learn the pseudo class names and the generator (Ho et al. 2024, Figure 3, upper half).
+
+    The gradient reaches the names through the frozen text tower, from the decoder's condition and from matching.
+    """
+    settings = config.phase1
+
+    def loss(generator: torch.Generator) -> Tensor:
+        batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator))
+        real = model.patches.standardise(batch.maps[: len(model.patches.channels)])
+        names = model.prompts.name_features(foundation)
+        drawn = model.synthesis(batch.maps[-1], names[batch.class_ids], generator)
+        total = vae_loss(drawn.maps, real, drawn.mean, drawn.log_variance, config.synthesis.kl_weight)
+        match = name_loss(batch.embeddings, names, batch.class_ids, settings.temperature)
+        return total + settings.contrastive_weight * match
+
+    groups = [
+        {"params": list(model.synthesis.parameters()), "lr": settings.learning_rate},
+        {"params": list(model.prompts.parameters()), "lr": settings.name_learning_rate},
+    ]
+    module = nn.ModuleDict({"prompts": model.prompts, "synthesis": model.synthesis})
+    return Stage(prefix + "phase1", settings.steps, module, groups, loss)
+
+
+def phase2(model: LTAD, features: Features, config: LTADConfig, prefix: str) -> Stage:
+    """Learn reconstruction and semantics on real and synthesised features (Ho et al. 2024, Figure 3, lower half).
+
+    The names are kept as phase 1 left them.
+    """
+    settings = config.phase2
+
+    def loss(generator: torch.Generator) -> Tensor:
+        batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator))
+        patches = _real_or_synthesised(model, batch, settings.synthesis_probability, generator)
+        text = model.text_features[batch.class_ids]
+        rebuilt = model.reconstruction(jitter(patches, settings.reconstruction_jitter, generator))
+        some = patches[:, torch.randperm(patches.shape[1], generator=generator)[: settings.semantic_patches]]
+        noised = jitter(some, settings.semantic_jitter, generator)
+        semantic = semantic_loss(model.semantic(some, text), model.semantic(noised, text))
+        return reconstruction_loss(rebuilt, patches) + settings.semantic_weight * semantic
+
+    module = nn.ModuleDict({"reconstruction": model.reconstruction, "semantic": model.semantic})
+    groups = [{"params": list(module.parameters()), "lr": settings.learning_rate}]
+    return Stage(prefix + "phase2", settings.steps, module, groups, loss, settings.gradient_clip, settings.weight_decay)
+
+
+@torch.no_grad()
+def _real_or_synthesised(model: LTAD, batch: Features, probability: float, generator: torch.Generator) -> Tensor:
+    """Patch features (B, N, D) of the batch; each image is replaced by its synthesised self with ``probability``."""
+    maps = model.patches.standardise(batch.maps[: len(model.patches.channels)])
+    replaced = torch.rand(len(batch.class_ids), generator=generator) < probability
+    if replaced.any():
+        names = model.name_features[batch.class_ids[replaced]]
+        drawn = model.synthesis(batch.maps[-1][replaced], names, generator).maps
+        for real, synthetic in zip(maps, drawn, strict=True):
+            real[replaced] = synthetic
+    return model.patches(maps)
+
+
+def fit(
+    features: Features,
+    foundation: FoundationModel,
+    classes: int,
+    config: LTADConfig,
+    *,
+    prefix: str = "",
+    folder: StageFolder | None = None,
+    progress: Progress,
+) -> LTAD:
+    """Train a model on cached features; what it holds at the end is exact in half precision."""
+    torch.manual_seed(config.seed)  # for the layers' own initial values
+    generator = torch.Generator().manual_seed(config.seed)
+    p = config.prompts
+    tokens = start_tokens(foundation, classes, tokens=p.tokens, word=p.start, spread=p.spread, generator=generator)
+    model = build_model(config, foundation, tokens)
+    fit_standardisation(model, features)
+    run_stage(phase1(model, features, foundation, config, prefix), config.seed, folder, progress)
+    model.read_names(foundation)
+    run_stage(phase2(model, features, config, prefix), config.seed + 1, folder, progress)
+    model.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
+    return model.eval().requires_grad_(False)
+
+
+def train(
+    dataset: Dataset,
+    foundation: FoundationModel,
+    config: LTADConfig,
+    output: Path,
+    *,
+    data: DataCard,
+    resume: bool = False,
+    progress: Progress,
+) -> Checkpoint:
+    """Train on a data set's normal images and write the checkpoint folder.
+
+    Stage states lie in ``output/.training`` until the checkpoint is whole; with ``resume`` those of the same training
+    are gone on with, otherwise they are thrown away first.
+    """
+    names = dataset.class_names
+    stages = output / ".training"
+    if not resume:
+        shutil.rmtree(stages, ignore_errors=True)
+    identity = json.dumps([config.to_dict(), foundation.fingerprint.to_dict(), data.split_hash, names])
+    folder = StageFolder(stages, identity)
+    features = cache_features(dataset.train, names, foundation, progress)
+    dealt = deal_folds(features.class_ids, config.calibration.folds, config.seed)
+    folds = []
+    shorter = replace(config, phase2=replace(config.phase2, steps=config.calibration.phase2_steps))
+    for fold in range(config.calibration.folds):
+        seen = features.take((dealt != fold).nonzero()[:, 0])
+        model = fit(seen, foundation, len(names), shorter, prefix=f"fold{fold + 1}-", folder=folder, progress=progress)
+        folds.append(Fold(model, (dealt == fold).nonzero()[:, 0]))
+    final = fit(features, foundation, len(names), config, folder=folder, progress=progress)
+    statistics, scores, similarities = fit_statistics(folds, final, features, config.scoring)
+    counts = dataset.train_counts
+    tail = tail_classes(counts)
+    card = CheckpointCard(
+        path=output,
+        config=config,
+        foundation=foundation.fingerprint,
+        classes=tuple(ClassCard(name=n, n_train=counts[n], group="tail" if n in tail else "head") for n in names),
+        data=data,
+        calibration=make_calibration(names, scores, similarities),
+        metrics=None,
+    )
+    checkpoint = Checkpoint(card=card, model=final, statistics=statistics)
+    save_checkpoint(checkpoint)
+    shutil.rmtree(stages, ignore_errors=True)
+    return checkpoint

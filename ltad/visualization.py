@@ -1,0 +1,37 @@
+"""Pictures of an anomaly map for people. One scale for all images of a class, never an image's own extremes."""
+
+from functools import cache
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+
+COLOURS = "inferno"  # perceptually even and safe for colour-blind eyes
+THRESHOLDS = 2.0  # the scale ends at this many times the threshold; the threshold is its middle
+OPACITY = 0.75
+
+
+@cache
+def _colour_table() -> np.ndarray:
+    """256 RGBA colours, (256, 4) uint8: the colour map, and alpha that rises from nothing to full at the threshold."""
+    table = (colormaps[COLOURS](np.linspace(0, 1, 256)) * 255).round().astype(np.uint8)
+    table[:, 3] = (255 * np.clip(np.linspace(0, THRESHOLDS, 256), 0, 1) ** 2).round()
+    return table
+
+
+def colour_levels(anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
+    """The map (H, W) on the fixed scale, uint8: 0 = normal or below, 128 = threshold, 255 = twice it or above."""
+    scale = max(threshold, 1e-6) * THRESHOLDS
+    return (np.clip(anomaly_map / scale, 0, 1) * 255).round().astype(np.uint8)
+
+
+def map_layer(anomaly_map: np.ndarray, threshold: float) -> Image.Image:
+    """The map as an RGBA picture to lay over the photograph: transparent where all is normal."""
+    return Image.fromarray(_colour_table()[colour_levels(anomaly_map, threshold)], "RGBA")
+
+
+def overlay(image: Image.Image, anomaly_map: np.ndarray, threshold: float, opacity: float = OPACITY) -> Image.Image:
+    """The photograph with the map laid over it, at the photograph's own size."""
+    layer = map_layer(anomaly_map, threshold)
+    layer.putalpha(layer.getchannel("A").point(lambda alpha: round(alpha * opacity)))
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
