@@ -91,7 +91,7 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class _Bars:
+class Bars:
     """Progress on a terminal: one bar per stage; nothing where stderr is no terminal."""
 
     def __init__(self) -> None:
@@ -99,6 +99,7 @@ class _Bars:
         self._stage = ""
 
     def __call__(self, stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        """Move the stage's bar."""
         if self._bar is None or stage != self._stage:
             self.close()
             self._bar = tqdm(total=steps, desc=stage, disable=None, leave=True)
@@ -146,7 +147,7 @@ def _train(options: argparse.Namespace) -> int:
         licence=options.licence or dataset.licence,
         command=options.command_line,
     )
-    bars = _Bars()
+    bars = Bars()
     checkpoint = train(dataset, foundation, config, options.output, data=data, resume=options.resume, progress=bars)
     table = evaluate(dataset, Predictor(foundation, checkpoint), progress=bars) if dataset.test else None
     bars.close()
@@ -162,7 +163,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from ltad.evaluation import evaluate, format_table, write_metrics
     from ltad.predictor import Predictor
 
-    bars = _Bars()
+    bars = Bars()
     predictor = Predictor.from_checkpoint(options.checkpoint)
     table = evaluate(open_dataset(options.data), predictor, auto=options.class_name == "auto", progress=bars)
     bars.close()

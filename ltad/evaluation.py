@@ -75,6 +75,7 @@ class _Scored:
         self.matched = np.empty(len(samples), dtype=bool)
         self.maps: list[np.ndarray] = []
         self.masks: list[np.ndarray] = []
+        self.has_masks = all(sample.read_mask for sample in samples if sample.label)
 
     def run(self) -> Iterator[None]:
         """Score the images, a batch a step."""
@@ -87,9 +88,8 @@ class _Scored:
             self.scores[start : start + len(batch)] = scored.image_scores.numpy()
             self.matched[start : start + len(batch)] = (scored.similarities.argmax(1) == self.class_id).numpy()
             for sample, anomaly_map in zip(batch, scored.anomaly_maps.numpy(), strict=True):
-                if sample.read_mask:
-                    self.masks.append(images.resize_mask(sample.read_mask(), size))
-                    self.maps.append(images.map_to_image(anomaly_map, size, size))
+                self.maps.append(images.map_to_image(anomaly_map, size, size))
+                self.masks.append(_mask(sample, size))
             yield
 
     @property
@@ -99,8 +99,8 @@ class _Scored:
 
     @property
     def has_pixel_figures(self) -> bool:
-        """Every image has a mask, and some pixel is anomalous."""
-        return len(self.masks) == len(self.samples) and any(mask.any() for mask in self.masks)
+        """Every anomalous image has a mask, and some pixel is anomalous."""
+        return self.has_masks and any(mask.any() for mask in self.masks)
 
     def figures(self) -> dict[str, Any]:
         """Every figure of the class; None where it is undefined."""
@@ -128,6 +128,13 @@ class _Scored:
         if self.has_pixel_figures:
             values["pixel_auroc"] = metrics.bootstrap_pixel_auroc(self.masks, self.maps, strata=self.labels, seed=seed)
         return values
+
+
+def _mask(sample: Sample, size: int) -> np.ndarray:
+    """The ground truth at the input's size; empty for a normal image."""
+    if sample.label and sample.read_mask:
+        return images.resize_mask(sample.read_mask(), size)
+    return np.zeros((size, size), dtype=bool)
 
 
 def _intervals(draws: dict[str, np.ndarray]) -> dict[str, Any]:

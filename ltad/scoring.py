@@ -45,10 +45,10 @@ def raw_scores(output: LTADOutput, whitening: Tensor, grid_size: tuple[int, int]
     """Both parts of every patch's score, smoothed over the grid: (B, 2, N), higher = more anomalous."""
     reconstruction = reconstruction_scores(output.patch_features, output.reconstructed_features, whitening)
     parts = torch.stack([reconstruction, output.semantic_logits], dim=1)
-    return _smooth(parts.unflatten(2, grid_size), smoothing).flatten(2)
+    return smooth(parts.unflatten(2, grid_size), smoothing).flatten(2)
 
 
-def _smooth(maps: Tensor, sigma: float) -> Tensor:
+def smooth(maps: Tensor, sigma: float) -> Tensor:
     """Gaussian over (..., h, w); borders repeat, since zeros would pass for a score."""
     if sigma == 0:
         return maps

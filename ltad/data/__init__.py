@@ -16,7 +16,8 @@ class Sample:
     name: path inside the data set, with forward slashes, unique there.
     defect: the kind of defect, or ``GOOD``.
     read: gives the RGB image, upright.
-    read_mask: gives the ground truth, (H, W) bool in the image's own pixels; None where there is none.
+    read_mask: gives the ground truth of an anomalous image, (H, W) bool in its own pixels; None where there is none.
+    A normal image has nothing to mark.
     """
 
     name: str

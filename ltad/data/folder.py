@@ -46,18 +46,13 @@ def folder_dataset(root: str | os.PathLike[str]) -> Dataset:
 
 
 def _test_samples(folder: Path, class_name: str, prefix: str) -> list[Sample]:
-    """List one class's test images, each with its mask; good ones get an empty mask where the class has any."""
-    has_masks = any(_images(masks) for masks in _sorted(folder / "ground_truth") if masks.is_dir())
+    """List one class's test images, the anomalous ones with their masks where there are any."""
     samples = []
     for kind in _sorted(folder / "test"):
         paths = _images(kind) if kind.is_dir() else []
         masks = {} if kind.name == GOOD else _masks(folder / "ground_truth" / kind.name, paths)
         for path in paths:
-            read_mask = None
-            if kind.name == GOOD and has_masks:
-                read_mask = functools.partial(_empty_mask, path)
-            elif path in masks:
-                read_mask = functools.partial(_read_mask, masks[path], path)
+            read_mask = functools.partial(_read_mask, masks[path], path) if path in masks else None
             samples.append(_sample(path, folder, kind.name, read_mask, class_name, prefix))
     for kind in _sorted(folder / "ground_truth"):
         if kind.is_dir() and not (folder / "test" / kind.name).is_dir() and (masks := _images(kind)):
@@ -97,11 +92,6 @@ def _sample(
 
 def _read(path: Path) -> Image.Image:
     return open_photo(path).image
-
-
-def _empty_mask(path: Path) -> np.ndarray:
-    width, height = _read(path).size
-    return np.zeros((height, width), dtype=bool)
 
 
 def _read_mask(path: Path, image: Path) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""The Inspect tab: a photograph in, verdict, map and pseudo class out."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.cards import EMPTY, result_cards
+from app.errors import told_plainly
+from app.examples import caption, examples_for
+from app.predictors import Predictors
+from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
+from ltad.predictor import AUTO
+
+LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
+
+
+def build(predictors: Predictors) -> None:
+    """Lay out the tab and wire it."""
+    names = predictors.names()
+    first = names[0] if names else None
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320):
+            photo = gr.Image(
+                label="Photograph",
+                placeholder=f"Drop or paste a photograph, or click to choose one\n{LIMITS}",
+                type="filepath",
+                image_mode=None,
+                format="png",
+                sources=["upload", "clipboard"],
+                height=340,
+                elem_id="photograph",
+            )
+            with gr.Row():
+                checkpoint = gr.Dropdown(names, value=first, label="Checkpoint", min_width=180, elem_id="checkpoint")
+                class_name = gr.Dropdown(
+                    _class_choices(predictors, first), value=AUTO, label="Class", min_width=140, elem_id="class-name"
+                )
+            run = gr.Button("Inspect", variant="primary", elem_id="run")
+            about = gr.Markdown(_about(predictors, first), elem_id="about")
+        with gr.Column(scale=5, min_width=320):
+            result = gr.HTML(EMPTY, elem_id="result")
+            with gr.Accordion("Report (JSON)", open=False):
+                report = gr.JSON(elem_id="report", show_label=False)
+    gallery = gr.Gallery(
+        _thumbnails(predictors, first),
+        label="Examples: click one",
+        columns=8,
+        height=480,
+        allow_preview=False,
+        object_fit="cover",
+        interactive=False,
+        buttons=[],
+        elem_id="examples",
+    )
+
+    @told_plainly
+    def inspect_photo(path: str | None, checkpoint: str, class_name: str) -> tuple[str, Any]:
+        if path is None:
+            return EMPTY, None
+        predictor = predictors.get(checkpoint)
+        prediction = predictor.predict(path, class_name)
+        return result_cards(prediction, predictor.card), prediction.report()
+
+    @told_plainly
+    def choose_example(checkpoint: str, event: gr.SelectData) -> Any:
+        example = examples_for(predictors.card(checkpoint))[event.index]
+        return open_photo(example.path).image
+
+    @told_plainly
+    def choose_checkpoint(checkpoint: str) -> list[Any]:
+        choices = gr.Dropdown(choices=_class_choices(predictors, checkpoint), value=AUTO)
+        return [choices, _about(predictors, checkpoint), _thumbnails(predictors, checkpoint)]
+
+    private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    inputs, outputs = [photo, checkpoint, class_name], [result, report]
+    checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
+    gallery.select(choose_example, checkpoint, photo, api_visibility="private")
+    photo.change(inspect_photo, inputs, outputs, **private)
+    run.click(inspect_photo, inputs, outputs, **private)
+
+
+def _class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
+    names = predictors.card(checkpoint).class_names if checkpoint else ()
+    return [("recognise it", AUTO), *((name.replace("_", " "), name) for name in names)]
+
+
+def _about(predictors: Predictors, checkpoint: str | None) -> str:
+    """One line on the chosen checkpoint."""
+    if checkpoint is None:
+        return "No checkpoint is here yet. Train one with `python -m ltad train --data demo --output checkpoints/demo`."
+    card = predictors.card(checkpoint)
+    counts = sorted((c.n_train for c in card.classes), reverse=True)
+    measured = card.metrics["mean"] if card.metrics else {}
+    figures = ", ".join(
+        f"{group} {100 * measured[group]['image_auroc']:.1f}"
+        for group in ("all", "head", "tail")
+        if group in measured and measured[group]["image_auroc"] is not None
+    )
+    return (
+        f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images ({card.data.imbalance}). "
+        f"Image AUROC on its test images, per cent: {figures or 'not measured'}."
+    )
+
+
+def _thumbnails(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
+    if checkpoint is None:
+        return []
+    card = predictors.card(checkpoint)
+    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]

@@ -1,0 +1,117 @@
+"""The app through its public door: a running server and ``gradio_client``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from app.examples import examples_for
+from app.predictors import Predictors
+from app.ui import build_demo, launch_options
+from ltad.predictor import Predictor
+
+pytestmark = pytest.mark.filterwarnings("default")  # the server's libraries have warnings of their own
+CHECKPOINT = "demo-exp100"
+
+
+@pytest.fixture(scope="module")
+def predictors() -> Predictors:
+    return Predictors()
+
+
+@pytest.fixture(scope="module")
+def client(predictors: Predictors) -> Iterator[Client]:
+    demo = build_demo(predictors)
+    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
+    client = Client(url, verbose=False)
+    yield client
+    client.close()
+    demo.close()
+
+
+@pytest.fixture(scope="module")
+def defective(predictors: Predictors) -> Path:
+    return next(e.path for e in examples_for(predictors.card(CHECKPOINT)) if e.defect != "good")
+
+
+def test_inspect_says_what_the_core_says(client: Client, predictors: Predictors, defective: Path) -> None:
+    overlay, report = client.predict(handle_file(defective), CHECKPOINT, api_name="/inspect")
+    expected = predictors.get(CHECKPOINT).predict(defective).report()
+    assert report | {"seconds": None} == expected | {"seconds": None}
+    assert Image.open(overlay if isinstance(overlay, str) else overlay["path"]).size == tuple(report["image_size"])
+
+
+def test_the_class_can_be_given(client: Client, defective: Path) -> None:
+    _, report = client.predict(handle_file(defective), CHECKPOINT, "zipper", api_name="/inspect")
+    assert report["class"]["name"] == "zipper"
+
+
+def test_match_class_ranks_every_class(client: Client, predictors: Predictors) -> None:
+    card = predictors.card(CHECKPOINT)
+    clean = [example for example in examples_for(card) if example.defect == "good"]
+    hits = 0
+    for example in clean:
+        matches = client.predict(handle_file(example.path), CHECKPOINT, api_name="/match_class")
+        assert {m["name"] for m in matches} == set(card.class_names)
+        assert [m["similarity"] for m in matches] == sorted((m["similarity"] for m in matches), reverse=True)
+        assert all(len(m["nearest_words"]) == 5 and m["group"] in ("head", "tail") for m in matches)
+        hits += matches[0]["name"] == example.class_name
+    assert hits >= 0.8 * len(clean)
+
+
+def test_checkpoints_lists_what_ships(client: Client, predictors: Predictors) -> None:
+    rows = client.predict(api_name="/checkpoints")
+    assert [row["name"] for row in rows] == predictors.names()
+    assert all(row["mean"]["all"]["image_auroc"] > 0.5 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((CHECKPOINT, "screwdriver"), "does not know the class"),
+        (("demo-exp10", "auto"), "There is no checkpoint"),
+        (("../demo-exp100", "auto"), "There is no checkpoint"),
+        ((str(Path("checkpoints", CHECKPOINT).resolve()), "auto"), "There is no checkpoint"),
+    ],
+)
+def test_wrong_names_get_one_sentence(client: Client, defective: Path, arguments: tuple, sentence: str) -> None:
+    with pytest.raises(AppError, match=sentence) as caught:
+        client.predict(handle_file(defective), *arguments, api_name="/inspect")
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_broken_file_gets_one_sentence(client: Client, defective: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(defective.read_bytes()[:2000])
+    with pytest.raises(AppError, match="cut off"):
+        client.predict(handle_file(broken), CHECKPOINT, api_name="/inspect")
+
+
+def test_only_the_documented_endpoints_are_public(client: Client) -> None:
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/inspect", "/match_class", "/checkpoints"}
+
+
+def test_a_rotated_photograph_is_judged_upright(client: Client, defective: Path, tmp_path: Path) -> None:
+    image = Image.open(defective).resize((200, 120))
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(turned, exif=exif)
+    _, report = client.predict(handle_file(turned), CHECKPOINT, api_name="/inspect")
+    assert report["image_size"] == [120, 200]
+    assert any("EXIF" in note for note in report["notes"])
+
+
+def test_shipped_checkpoints_judge_their_clean_and_defective_examples(predictors: Predictors) -> None:
+    for name in predictors.names():
+        predictor: Predictor = predictors.get(name)
+        scores: dict[bool, list[float]] = {True: [], False: []}
+        for example in examples_for(predictor.card):
+            prediction = predictor.predict(example.path, example.class_name)
+            scores[example.defect == "good"].append(prediction.judgement.p_value)
+        assert sum(p > 0.05 for p in scores[True]) >= 0.7 * len(scores[True])
+        assert sum(p <= 0.1 for p in scores[False]) >= 0.4 * len(scores[False])
