@@ -1,0 +1,10 @@
+"""The demo factory: photographs of twelve products with exact defect masks, rendered from a seed.
+
+A product is built as physical fields (height, colour, gloss), a defect changes those fields, and only then a lamp
+lights them and a camera takes the picture. A mask is where the fields differ.
+"""
+
+from .dataset import demo_dataset, write
+from .scene import CLASSES, DEFECTS, Rendering, render
+
+__all__ = ["CLASSES", "DEFECTS", "Rendering", "demo_dataset", "render", "write"]

@@ -1,0 +1,69 @@
+"""The demo factory as a data set, and as a folder of files."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .. import GOOD, Dataset, Sample
+from .scene import CLASSES, DEFECTS, render
+
+# First numbers of the seeds: no test picture can ever be a training picture.
+TRAIN, TEST = 0, 1
+
+
+def _read(class_name: str, seed: tuple[int, ...], defect: str | None) -> Image.Image:
+    """Render a photograph."""
+    return render(class_name, seed, defect).image
+
+
+def _read_mask(class_name: str, seed: tuple[int, ...], defect: str | None) -> np.ndarray:
+    """Render a ground truth."""
+    return render(class_name, seed, defect).mask
+
+
+def _sample(class_name: str, split: str, kind: str, index: int) -> Sample:
+    """Describe one photograph; its seed follows from its name alone."""
+    defect = None if kind == GOOD else kind
+    number = 0 if defect is None else 1 + DEFECTS[class_name].index(defect)
+    seed = (TRAIN if split == "train" else TEST, number, index)
+    return Sample(
+        name=f"{class_name}/{split}/{kind}/{index:03d}.png",
+        class_name=class_name,
+        defect=kind,
+        read=partial(_read, class_name, seed, defect),
+        read_mask=None if defect is None else partial(_read_mask, class_name, seed, defect),
+    )
+
+
+def demo_dataset(train: int = 200, test_good: int = 20, test_defective_per_type: int = 6) -> Dataset:
+    """Describe the demo factory's data set; nothing is rendered before it is read.
+
+    Args:
+        train: normal training photographs per class.
+        test_good: normal test photographs per class.
+        test_defective_per_type: photographs per class and kind of defect.
+    """
+    return Dataset(
+        name="demo",
+        train=tuple(_sample(name, "train", GOOD, k) for name in CLASSES for k in range(train)),
+        test=tuple(
+            _sample(name, "test", kind, k)
+            for name in CLASSES
+            for kind in (GOOD, *DEFECTS[name])
+            for k in range(test_good if kind == GOOD else test_defective_per_type)
+        ),
+    )
+
+
+def write(folder: str | Path, dataset: Dataset) -> None:
+    """Write a data set as PNG files in the layout of MVTec AD; existing files of the same name are replaced."""
+    for sample in (*dataset.train, *dataset.test):
+        target = Path(folder, sample.name).with_suffix(".png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sample.read().save(target)
+        if sample.label and sample.read_mask is not None:
+            truth = Path(folder, sample.class_name, "ground_truth", sample.defect, f"{target.stem}_mask.png")
+            truth.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(sample.read_mask().astype(np.uint8) * 255).save(truth)
