@@ -58,10 +58,10 @@ def explain(prediction: Prediction) -> str:
             f"“{WORDS[judgement.verdict]}”, which means little."
         )
     beaten = round((1 - judgement.p_value) * (judgement.normals + 1))
-    share = f"{100 * beaten / judgement.normals:.1f} % of {judgement.normals} normal images"
+    share = f"{100 * beaten / judgement.normals:.1f} % of" if beaten < judgement.normals else "all"
     places = len(prediction.regions)
     where = f" {places} place{'s' * (places != 1)} stand{'s' * (places == 1)} out." if places else ""
-    return f"More unusual than {share}, judged as {name}.{where}"
+    return f"More unusual than {share} {judgement.normals} normal images, judged as {name}.{where}"
 
 
 def _source(prediction: Prediction) -> str:
@@ -114,7 +114,7 @@ def class_card(prediction: Prediction, card: CheckpointCard) -> str:
         f'<tr class="{"chosen" if match.name == prediction.class_name else ""}">'
         f'<td class="name">{escape(match.name.replace("_", " "))}</td>'
         f'<td class="meter"><i style="width:{100 * max(match.similarity, 0):.0f}%"></i></td>'
-        f'<td class="number">{match.similarity:.2f}</td>'
+        f'<td class="number">{match.similarity:z.2f}</td>'
         f'<td><span class="tag">{classes[match.name].group} · {classes[match.name].n_train}</span></td></tr>'
         for match in prediction.matches[:5]
     )

@@ -4,6 +4,8 @@ import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from ltad.checkpoint import CheckpointCard
 
 ASSETS = Path(__file__).parent.parent / "assets" / "examples"
@@ -15,6 +17,7 @@ SOLAR_CELLS = {
 
 
 EXAMPLES_PER_CLASS = 4
+TILE = 160  # pixels, on the sheet of all examples
 
 
 class Example(NamedTuple):
@@ -39,8 +42,8 @@ def caption(example: Example, card: CheckpointCard) -> str:
 
 
 def _factory() -> list[Example]:
-    """Files named CLASS-DEFECT-NUMBER.jpg."""
-    return [Example(path, *path.stem.split("-")[:2]) for path in sorted(ASSETS.glob("*.jpg"))]
+    """Files named CLASS-DEFECT.jpg."""
+    return [Example(path, *path.stem.split("-")) for path in sorted(ASSETS.glob("*.jpg"))]
 
 
 def _solar_cells() -> list[Example]:
@@ -64,18 +67,22 @@ def main() -> None:
     """
     from ltad.data.demo import demo_dataset
 
-    beyond = {"good": 20, "defective": 6}  # the sizes of the default test set
-    dataset = demo_dataset(0, test_good=beyond["good"] + 1, test_defective_per_type=beyond["defective"] + 1)
+    good, defective = 20, 6  # images per class, and per kind of defect, in the default test set
+    dataset = demo_dataset(0, test_good=good + 1, test_defective_per_type=defective + 1)
+    beyond = [s for s in dataset.test if s.name.endswith(f"/{(defective if s.label else good):03d}.png")]
     ASSETS.mkdir(parents=True, exist_ok=True)
-    shown: dict[str, int] = {}
-    for sample in dataset.test:
-        last = beyond["defective" if sample.label else "good"]
-        if not sample.name.endswith(f"/{last:03d}.png") or shown.get(sample.class_name, 0) == EXAMPLES_PER_CLASS:
-            continue
-        shown[sample.class_name] = shown.get(sample.class_name, 0) + 1
-        name = f"{sample.class_name}-{sample.defect}-{last}.jpg"
-        sample.read().save(ASSETS / name, quality=95, subsampling=0)
-        print(f"wrote {name}")
+    tiles = []
+    for class_name in sorted({sample.class_name for sample in beyond}):
+        for sample in [s for s in beyond if s.class_name == class_name][:EXAMPLES_PER_CLASS]:
+            picture = sample.read()
+            picture.save(ASSETS / f"{class_name}-{sample.defect}.jpg", quality=95, subsampling=0)
+            tiles.append(picture)
+    sheet = Image.new("RGB", (2 * EXAMPLES_PER_CLASS * TILE, len(tiles) // (2 * EXAMPLES_PER_CLASS) * TILE))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, 2 * EXAMPLES_PER_CLASS)
+        sheet.paste(tile.resize((TILE, TILE), Image.Resampling.LANCZOS), (column * TILE, row * TILE))
+    sheet.save(ASSETS.parent / "demo-factory.jpg", quality=90)
+    print(f"wrote {len(tiles)} examples and a sheet of them below {ASSETS.parent}")
 
 
 if __name__ == "__main__":

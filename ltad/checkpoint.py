@@ -242,8 +242,9 @@ def _empty(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, Sco
     tokens = torch.zeros(len(card.classes), card.config.prompts.tokens, foundation.token_size)
     model = build_model(card.config, foundation, tokens)
     (h, w), d = model.patches.grid_size, model.patches.feature_dim
-    places = torch.zeros(len(card.classes), 2, h * w)
-    return model, ScoreStatistics(torch.zeros(d, d), places, places)
+    k = len(card.classes)
+    places = torch.zeros(k, 2, h * w)
+    return model, ScoreStatistics(torch.zeros(k, d), torch.zeros(k, d, d), places, places)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

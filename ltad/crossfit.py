@@ -22,7 +22,7 @@ from ltad.scoring import (
     pooled_spread,
     raw_scores,
     standardised_maps,
-    whitening_matrix,
+    whitening_matrices,
 )
 
 
@@ -53,22 +53,23 @@ def fit_statistics(
 ) -> tuple[ScoreStatistics, list[Tensor], list[Tensor]]:
     """Fit the statistics of normal scores, and give each class's held-out image scores and name similarities.
 
-    The score of an image is standardised by the other images of its class, so that no image judges itself. A class
-    of one image is described by the final model, which has seen it, and by what it borrows; it has no held-out score.
+    An image's residuals are whitened and its score standardised by the other images of its class, so that no image
+    judges itself. A class of one image is described by the final model, which has seen it, and by what it borrows; it
+    has no held-out score. The statistics are exact in half precision.
     """
     alone = (features.class_ids.bincount()[features.class_ids] == 1).nonzero()[:, 0]
     views = [*folds, Fold(final, alone)]
-    whitening = whitening_matrix(_residual_covariance(views, features)).half().float()
-    raw, similarity = _raw_maps(views, features, whitening, scoring.smoothing)
+    total = _class_moments(views, features)
+    raw, similarity = _raw_maps(views, features, total, scoring.smoothing)
     by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(int(features.class_ids.max()) + 1)]
     maps = [raw[members] for members in by_class]
     pooled = pooled_spread(maps)
-    mean, std = (
-        torch.stack(part).half().float() for part in zip(*(place_statistics(m, pooled) for m in maps), strict=True)
-    )
+    mean, std = map(torch.stack, zip(*(place_statistics(m, pooled) for m in maps), strict=True))
+    whitening = whitening_matrices(total.covariance(), total.counts, total.covariance().mean(0))
+    statistics = ScoreStatistics(*(part.half().float() for part in (total.mean(), whitening, mean, std)))
     scores = [_leave_one_out(m, pooled, scoring) for m in maps]
     similarities = [similarity[members] if len(members) > 1 else similarity[:0] for members in by_class]
-    return ScoreStatistics(whitening, mean, std), scores, similarities
+    return statistics, scores, similarities
 
 
 def make_calibration(class_names: tuple[str, ...], scores: list[Tensor], similarities: list[Tensor]) -> Calibration:
@@ -88,26 +89,59 @@ def _outputs(views: list[Fold], features: Features) -> Iterator[tuple[Tensor, Fe
             yield chunk, batch, model, model(batch.maps[: len(model.patches.channels)], batch.class_ids)
 
 
-def _residual_covariance(views: list[Fold], features: Features) -> Tensor:
-    """Second moments (D, D) of the residuals, each class counting the same."""
-    weights = 1.0 / features.class_ids.bincount()[features.class_ids]
-    total = torch.zeros(())
-    for chunk, _, _, output in _outputs(views, features):
-        residuals = output.reconstructed_features - output.patch_features
-        weighted = residuals * weights[chunk].sqrt()[:, None, None]
-        total = total + torch.einsum("bnd,bne->de", weighted, weighted) / residuals.shape[1]
-    return total / weights.sum()
+class Moments(NamedTuple):
+    """Sums over images of the mean (D,) and the mean square (D, D) of their residuals; counts, how many images.
+
+    Any leading dimensions: classes, or the images of a batch.
+    """
+
+    first: Tensor
+    second: Tensor
+    counts: Tensor
+
+    def mean(self) -> Tensor:
+        """Mean residual (..., D); zero where there is no image."""
+        return self.first / self.counts.clamp(min=1)[..., None]
+
+    def covariance(self) -> Tensor:
+        """Covariance of the residuals (..., D, D)."""
+        mean = self.mean()
+        return self.second / self.counts.clamp(min=1)[..., None, None] - mean[..., :, None] * mean[..., None, :]
 
 
-def _raw_maps(views: list[Fold], features: Features, whitening: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Raw score maps (n, 2, N) and the similarity of each image to its own class's name (n,)."""
+def _moments(residuals: Tensor) -> Moments:
+    """The moments of each of B images' residuals (B, N, D)."""
+    second = residuals.mT @ residuals / residuals.shape[1]
+    return Moments(residuals.mean(1), second, torch.ones(len(residuals)))
+
+
+def _class_moments(views: list[Fold], features: Features) -> Moments:
+    """The moments of every class's held-out residuals."""
+    classes, dim = int(features.class_ids.max()) + 1, views[0].model.patches.feature_dim
+    total = Moments(torch.zeros(classes, dim), torch.zeros(classes, dim, dim), torch.zeros(classes))
+    for _, batch, _, output in _outputs(views, features):
+        own = _moments(output.reconstructed_features - output.patch_features)
+        for sums, parts in zip(total, own, strict=True):
+            sums.index_add_(0, batch.class_ids, parts)
+    return total
+
+
+def _raw_maps(views: list[Fold], features: Features, total: Moments, smoothing: float) -> tuple[Tensor, Tensor]:
+    """Raw score maps (n, 2, N) and the similarity of each image to its own class's name (n,).
+
+    Each image is whitened by the residuals of the others of its class: in a class of three its own would flatter it.
+    """
     patches = views[0].model.patches
-    places = patches.grid_size[0] * patches.grid_size[1]
-    raw = torch.empty(len(features.class_ids), 2, places)
+    shared = total.covariance().mean(0)
+    raw = torch.empty(len(features.class_ids), 2, patches.grid_size[0] * patches.grid_size[1])
     similarity = torch.empty(len(features.class_ids))
     for chunk, batch, model, output in _outputs(views, features):
-        raw[chunk] = raw_scores(output, whitening, patches.grid_size, smoothing)
-        similarity[chunk] = model.match(batch.embeddings).gather(1, batch.class_ids[:, None])[:, 0]
+        ids = batch.class_ids
+        own = _moments(output.reconstructed_features - output.patch_features)
+        others = Moments(*(sums[ids] - parts for sums, parts in zip(total, own, strict=True)))
+        whitening = whitening_matrices(others.covariance(), others.counts, shared)
+        raw[chunk] = raw_scores(output, others.mean(), whitening, patches.grid_size, smoothing)
+        similarity[chunk] = model.match(batch.embeddings).gather(1, ids[:, None])[:, 0]
     return raw, similarity
 
 

@@ -14,6 +14,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield partial
+        partial.chmod(0o644)  # safetensors writes files that only their owner can read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)

@@ -194,8 +194,9 @@ class Predictor:
         similarities = self._model.match(embedding)
         class_ids = similarities.argmax(1) if class_ids is None else class_ids
         output = self._model(maps[: len(patches.channels)], class_ids)
-        raw = raw_scores(output, self._statistics.whitening, patches.grid_size, scoring.smoothing)
-        parts = standardised_maps(raw, self._statistics.mean[class_ids], self._statistics.std[class_ids])
+        normal = self._statistics.of(class_ids)
+        raw = raw_scores(output, normal.residual_mean, normal.whitening, patches.grid_size, scoring.smoothing)
+        parts = standardised_maps(raw, normal.mean, normal.std)
         scores = fuse(parts, scoring.semantic_weight)
         return ScoredBatch(
             class_ids=class_ids,

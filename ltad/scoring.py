@@ -13,37 +13,59 @@ from torch.nn.functional import conv2d, pad
 from ltad.model.ltad import LTADOutput
 
 PARTS = ("reconstruction", "semantic")
-RIDGE = 0.05  # of the mean variance, added to the residual covariance so that whitening stays stable
-PRIOR_IMAGES = 5.0  # our choice: a class's own spread at a place counts as much as its overall spread at 5 images
+RIDGE = 0.02  # of the mean variance, added to a residual covariance so that whitening stays stable
+PRIOR_COVARIANCE = 3.0  # our choice: a class's own residual covariance counts as much as all classes' at 3 images
+PRIOR_SPREAD = 5.0  # our choice: a class's own spread at a place counts as much as its overall spread at 5 images
 
 
 class ScoreStatistics(NamedTuple):
-    """What is normal: whitening (D, D) of residuals; mean and std (K, 2, N) of both parts at each place."""
+    """What is normal for each class.
 
+    residual_mean (K, D) and whitening (K, D, D) of the reconstruction's residuals; mean and std (K, 2, N) of both
+    parts at each place.
+    """
+
+    residual_mean: Tensor
     whitening: Tensor
     mean: Tensor
     std: Tensor
 
-
-def whitening_matrix(covariance: Tensor) -> Tensor:
-    """The symmetric inverse square root of a residual covariance (D, D), with a small ridge."""
-    ridge = RIDGE * covariance.diagonal().mean()
-    values, vectors = torch.linalg.eigh(covariance + ridge * torch.eye(len(covariance)))
-    return vectors @ (values.rsqrt()[:, None] * vectors.T)
+    def of(self, class_ids: Tensor) -> "ScoreStatistics":
+        """The statistics of each of B images' classes (B,)."""
+        return ScoreStatistics(*(part[class_ids] for part in self))
 
 
-def reconstruction_scores(patch_features: Tensor, reconstructed_features: Tensor, whitening: Tensor) -> Tensor:
+def whitening_matrices(covariances: Tensor, counts: Tensor, shared: Tensor) -> Tensor:
+    """The inverse square roots (K, D, D) of residual covariances that were made from so many images each (K,).
+
+    One of few images leans on the covariance that is shared by all classes, (D, D).
+    """
+    trust = (counts / (counts + PRIOR_COVARIANCE))[:, None, None]
+    blended = trust * covariances + (1 - trust) * shared
+    ridge = RIDGE * blended.diagonal(dim1=1, dim2=2).mean(-1)
+    values, vectors = torch.linalg.eigh(blended + ridge[:, None, None] * torch.eye(blended.shape[-1]))
+    return vectors @ (values.rsqrt()[:, :, None] * vectors.mT)
+
+
+def reconstruction_scores(
+    patch_features: Tensor, reconstructed_features: Tensor, residual_mean: Tensor, whitening: Tensor
+) -> Tensor:
     """Score patches (B, N, D) by the whitened length of their residual per channel: (B, N), >= 0, higher = worse.
 
-    With the identity as whitening it is the root of the paper's squared norm (Ho et al. 2024), divided by D.
+    residual_mean (B, D) and whitening (B, D, D) belong to the images' classes; with zero and the identity the score is
+    the root of the paper's squared norm (Ho et al. 2024), divided by D.
     """
-    residuals = (reconstructed_features - patch_features) @ whitening
-    return residuals.square().mean(-1).sqrt()
+    residuals = reconstructed_features - patch_features - residual_mean[:, None]
+    return (residuals @ whitening).square().mean(-1).sqrt()
 
 
-def raw_scores(output: LTADOutput, whitening: Tensor, grid_size: tuple[int, int], smoothing: float) -> Tensor:
+def raw_scores(
+    output: LTADOutput, residual_mean: Tensor, whitening: Tensor, grid_size: tuple[int, int], smoothing: float
+) -> Tensor:
     """Both parts of every patch's score, smoothed over the grid: (B, 2, N), higher = more anomalous."""
-    reconstruction = reconstruction_scores(output.patch_features, output.reconstructed_features, whitening)
+    reconstruction = reconstruction_scores(
+        output.patch_features, output.reconstructed_features, residual_mean, whitening
+    )
     parts = torch.stack([reconstruction, output.semantic_logits], dim=1)
     return smooth(parts.unflatten(2, grid_size), smoothing).flatten(2)
 
@@ -83,7 +105,7 @@ def place_statistics(maps: Tensor, pooled: tuple[Tensor, Tensor]) -> tuple[Tenso
     between = (at_place.var(-1) - within / n).clamp(min=0)
     trust = (between / (between + within / n))[:, None]
     mean = overall[:, None] + trust * (at_place - at_place.mean(-1, keepdim=True))
-    variance = ((n - 1) * own + PRIOR_IMAGES * within[:, None]) / (n - 1 + PRIOR_IMAGES)
+    variance = ((n - 1) * own + PRIOR_SPREAD * within[:, None]) / (n - 1 + PRIOR_SPREAD)
     return mean, variance.sqrt()
 
 

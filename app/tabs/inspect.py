@@ -11,6 +11,8 @@ from app.predictors import Predictors
 from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
 from ltad.predictor import AUTO
 
+# On a phone the result lies below the fold; where it is in sight, nothing moves.
+SHOW_RESULT = "() => document.querySelector('#result').scrollIntoView({block: 'nearest'})"
 LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
 
 
@@ -37,22 +39,20 @@ def build(predictors: Predictors) -> None:
                 )
             run = gr.Button("Inspect", variant="primary", elem_id="run")
             about = gr.Markdown(_about(predictors, first), elem_id="about")
+            gallery = gr.Gallery(
+                _thumbnails(predictors, first),
+                label="Examples: click one",
+                columns=4,
+                allow_preview=False,
+                object_fit="cover",
+                interactive=False,
+                buttons=[],
+                elem_id="examples",
+            )
         with gr.Column(scale=5, min_width=320):
-            result = gr.HTML(EMPTY, elem_id="result")
+            result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
             with gr.Accordion("Report (JSON)", open=False):
                 report = gr.JSON(elem_id="report", show_label=False)
-    gallery = gr.Gallery(
-        _thumbnails(predictors, first),
-        label="Examples: click one",
-        columns=8,
-        height=480,
-        allow_preview=False,
-        object_fit="cover",
-        interactive=False,
-        buttons=[],
-        elem_id="examples",
-    )
-
     @told_plainly
     def inspect_photo(path: str | None, checkpoint: str, class_name: str) -> tuple[str, Any]:
         if path is None:
@@ -75,8 +75,8 @@ def build(predictors: Predictors) -> None:
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
     gallery.select(choose_example, checkpoint, photo, api_visibility="private")
-    photo.change(inspect_photo, inputs, outputs, **private)
-    run.click(inspect_photo, inputs, outputs, **private)
+    photo.change(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
+    run.click(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
 
 
 def _class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
