@@ -21,7 +21,7 @@ from ltad.data.longtail import long_tail
 from ltad.data.sources import open_dataset
 from ltad.evaluation import evaluate, format_table
 from ltad.features import Features, cache_features
-from ltad.model.patches import PatchFeatures
+from ltad.model.ltad import build_patches
 from ltad.predictor import Predictor, ScoredBatch
 from ltad.scoring import image_scores, smooth
 
@@ -33,10 +33,7 @@ class PatchKNN:
 
     def __init__(self, like: Predictor, dataset: Dataset, bars: Bars) -> None:
         self.card, self.foundation = like.card, like.foundation
-        settings = self.card.config.patches
-        known = dict(zip(self.foundation.strides, self.foundation.channels, strict=True))
-        side = self.foundation.fingerprint.image_size // min(settings.strides)
-        self.patches = PatchFeatures([known[s] for s in settings.strides], (side, side), pool=settings.pool)
+        self.patches, _ = build_patches(self.card.config, self.foundation)
         features = cache_features(dataset.train, self.card.class_names, self.foundation, bars)
         self.banks = [self._bank(features, k) for k in range(len(self.card.classes))]
 
@@ -52,7 +49,7 @@ class PatchKNN:
         return torch.cat(kept)
 
     def _patches(self, maps: tuple[Tensor, ...]) -> Tensor:
-        return self.patches(list(maps[: len(self.patches.channels)]))
+        return self.patches(self.patches.choose(maps))
 
     @torch.no_grad()
     def predict_tensors(self, batch: Tensor, class_ids: Tensor) -> ScoredBatch:

@@ -193,10 +193,7 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "foundation": card.foundation.to_dict(),
         "classes": [vars(c) for c in card.classes],
         "data": vars(card.data),
-        "calibration": {
-            key: {name: [round(s, 5) for s in scores] for name, scores in getattr(card.calibration, key).items()}
-            for key in ("scores", "similarities")
-        },
+        "calibration": vars(card.calibration),
     }
     write_text(card.path / "config.json", json.dumps(values, indent=1, ensure_ascii=False))
 

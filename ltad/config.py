@@ -77,7 +77,7 @@ class SemanticConfig:
 class Phase1Config:
     """Learning the names and the generator."""
 
-    steps: int = 300
+    steps: int = 200
     batch_size: int = 16
     learning_rate: float = 1e-3
     name_learning_rate: float = 1e-2
@@ -89,7 +89,7 @@ class Phase1Config:
 class Phase2Config:
     """Learning reconstruction and semantics."""
 
-    steps: int = 1000  # our choice: what 20 minutes on two CPU cores allow; longer is better
+    steps: int = 800  # our choice: what 20 minutes on two CPU cores allow; longer is better
     batch_size: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -109,7 +109,7 @@ class Phase2Config:
 class ScoringConfig:
     """From residuals and logits to one map and one number."""
 
-    semantic_weight: float = 0.25  # lambda, on standardised scores
+    semantic_weight: float = 0.1  # lambda, on standardised scores
     top_fraction: float = 0.005  # the image score is the mean of this fraction of the patches
     smoothing: float = 0.7  # patches, standard deviation of the Gaussian over the map; 0 = none
 
@@ -122,7 +122,7 @@ class CalibrationConfig:
     """How held-out normal images set the scale and the threshold."""
 
     folds: int = 2  # each normal image is scored by a model that has not seen it
-    phase2_steps: int = 500  # our choice: those models learn half as long as the final one
+    phase2_steps: int = 400  # our choice: those models learn half as long as the final one
     false_alarm_rate: float = 0.05  # of normal images, at the default threshold
 
     def __post_init__(self) -> None:

@@ -25,6 +25,8 @@ from ltad.scoring import (
     whitening_matrices,
 )
 
+DIGITS = 5  # of a calibration score, in memory as in its file
+
 
 class Fold(NamedTuple):
     """A model and the images (indices into the features) that it has not seen."""
@@ -53,51 +55,61 @@ def fit_statistics(
 ) -> tuple[ScoreStatistics, list[Tensor], list[Tensor]]:
     """Fit the statistics of normal scores, and give each class's held-out image scores and name similarities.
 
-    An image's residuals are whitened and its score standardised by the other images of its class, so that no image
-    judges itself. A class of one image is described by the final model, which has seen it, and by what it borrows; it
-    has no held-out score. The statistics are exact in half precision.
+    No image judges itself: its residuals are whitened, and its score standardised, by other images only. A class of
+    one image is described by the final model, which has seen it, and by what it borrows; it has no held-out score.
+    The statistics are exact in half precision.
     """
     alone = (features.class_ids.bincount()[features.class_ids] == 1).nonzero()[:, 0]
     views = [*folds, Fold(final, alone)]
-    total = _class_moments(views, features)
-    raw, similarity = _raw_maps(views, features, total, scoring.smoothing)
+    moments = [_class_moments(view, features) for view in views]
+    raw = _raw_maps(views, moments, features, scoring.smoothing)
     by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(int(features.class_ids.max()) + 1)]
-    maps = [raw[members] for members in by_class]
-    pooled = pooled_spread(maps)
-    mean, std = map(torch.stack, zip(*(place_statistics(m, pooled) for m in maps), strict=True))
+    pooled = pooled_spread([raw.within[members] for members in by_class])
+    mean, std = map(torch.stack, zip(*(place_statistics(raw.within[m], pooled) for m in by_class), strict=True))
+    total = _sum(moments)
     whitening = whitening_matrices(total.covariance(), total.counts, total.covariance().mean(0))
     statistics = ScoreStatistics(*(part.half().float() for part in (total.mean(), whitening, mean, std)))
-    scores = [_leave_one_out(m, pooled, scoring) for m in maps]
-    similarities = [similarity[members] if len(members) > 1 else similarity[:0] for members in by_class]
-    return statistics, scores, similarities
+    scored = [members if len(members) > 1 else members[:0] for members in by_class]
+    scores = [_leave_one_out(raw.within[m], raw.across[m], pooled, scoring) for m in scored]
+    return statistics, scores, [raw.similarity[m] for m in scored]
 
 
 def make_calibration(class_names: tuple[str, ...], scores: list[Tensor], similarities: list[Tensor]) -> Calibration:
     """Sort the held-out figures under their classes' names."""
     tables = [
-        {name: tuple(sorted(values.tolist())) for name, values in zip(class_names, part, strict=True)}
+        {
+            name: tuple(sorted(round(value, DIGITS) for value in values.tolist()))
+            for name, values in zip(class_names, part, strict=True)
+        }
         for part in (scores, similarities)
     ]
     return Calibration(*tables)
 
 
-def _outputs(views: list[Fold], features: Features) -> Iterator[tuple[Tensor, Features, LTAD, LTADOutput]]:
-    """Pass every image through the model that has not seen it, a chunk at a time."""
-    for model, unseen in views:
-        for chunk in unseen.split(ENCODE_BATCH):
-            batch = features.batch(chunk)
-            yield chunk, batch, model, model(batch.maps[: len(model.patches.channels)], batch.class_ids)
+def _outputs(view: Fold, features: Features) -> Iterator[tuple[Tensor, LTADOutput]]:
+    """Pass the images that a model has not seen through it, a chunk at a time."""
+    for chunk in view.unseen.split(ENCODE_BATCH):
+        batch = features.batch(chunk)
+        yield chunk, view.model(batch.maps, batch.class_ids)
 
 
 class Moments(NamedTuple):
-    """Sums over images of the mean (D,) and the mean square (D, D) of their residuals; counts, how many images.
+    """Sums over images of the mean (..., D) and the mean square (..., D, D) of their residuals; counts (...), how many.
 
-    Any leading dimensions: classes, or the images of a batch.
+    The leading dimension is that of the classes, or of the images of a batch.
     """
 
     first: Tensor
     second: Tensor
     counts: Tensor
+
+    def minus(self, other: "Moments") -> "Moments":
+        """The moments of the images that are not among the others."""
+        return Moments(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def of(self, class_ids: Tensor) -> "Moments":
+        """The moments of each of B images' classes (B,)."""
+        return Moments(*(part[class_ids] for part in self))
 
     def mean(self) -> Tensor:
         """Mean residual (..., D); zero where there is no image."""
@@ -109,47 +121,64 @@ class Moments(NamedTuple):
         return self.second / self.counts.clamp(min=1)[..., None, None] - mean[..., :, None] * mean[..., None, :]
 
 
-def _moments(residuals: Tensor) -> Moments:
-    """The moments of each of B images' residuals (B, N, D)."""
-    second = residuals.mT @ residuals / residuals.shape[1]
-    return Moments(residuals.mean(1), second, torch.ones(len(residuals)))
+def _image_moments(output: LTADOutput) -> Moments:
+    """The moments of each image of a batch."""
+    residuals = output.reconstructed_features - output.patch_features  # (B, N, D)
+    return Moments(residuals.mean(1), residuals.mT @ residuals / residuals.shape[1], torch.ones(len(residuals)))
 
 
-def _class_moments(views: list[Fold], features: Features) -> Moments:
-    """The moments of every class's held-out residuals."""
-    classes, dim = int(features.class_ids.max()) + 1, views[0].model.patches.feature_dim
+def _class_moments(view: Fold, features: Features) -> Moments:
+    """The moments of each class's images that a model has not seen."""
+    classes, dim = int(features.class_ids.max()) + 1, view.model.patches.feature_dim
     total = Moments(torch.zeros(classes, dim), torch.zeros(classes, dim, dim), torch.zeros(classes))
-    for _, batch, _, output in _outputs(views, features):
-        own = _moments(output.reconstructed_features - output.patch_features)
-        for sums, parts in zip(total, own, strict=True):
-            sums.index_add_(0, batch.class_ids, parts)
+    for chunk, output in _outputs(view, features):
+        for sums, parts in zip(total, _image_moments(output), strict=True):
+            sums.index_add_(0, features.class_ids[chunk], parts)
     return total
 
 
-def _raw_maps(views: list[Fold], features: Features, total: Moments, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Raw score maps (n, 2, N) and the similarity of each image to its own class's name (n,).
+class RawMaps(NamedTuple):
+    """Raw score maps (n, 2, N) of held-out images, and the similarity (n,) of each to its own class's name.
 
-    Each image is whitened by the residuals of the others of its class: in a class of three its own would flatter it.
+    within: whitened by the residuals that the same model left on the class's other images: what is usual at a place.
+    across: whitened by those of other models, as a new image will be: what its score will be like. This one is the
+    higher, since models differ, so that a threshold made of it rather promises too little than too much.
     """
-    patches = views[0].model.patches
+
+    within: Tensor
+    across: Tensor
+    similarity: Tensor
+
+
+def _raw_maps(views: list[Fold], moments: list[Moments], features: Features, smoothing: float) -> RawMaps:
+    """Score every held-out image."""
+    patches, total = views[0].model.patches, _sum(moments)
     shared = total.covariance().mean(0)
-    raw = torch.empty(len(features.class_ids), 2, patches.grid_size[0] * patches.grid_size[1])
-    similarity = torch.empty(len(features.class_ids))
-    for chunk, batch, model, output in _outputs(views, features):
-        ids = batch.class_ids
-        own = _moments(output.reconstructed_features - output.patch_features)
-        others = Moments(*(sums[ids] - parts for sums, parts in zip(total, own, strict=True)))
-        whitening = whitening_matrices(others.covariance(), others.counts, shared)
-        raw[chunk] = raw_scores(output, others.mean(), whitening, patches.grid_size, smoothing)
-        similarity[chunk] = model.match(batch.embeddings).gather(1, ids[:, None])[:, 0]
-    return raw, similarity
+    places = patches.grid_size[0] * patches.grid_size[1]
+    images = len(features.class_ids)
+    raw = RawMaps(torch.empty(images, 2, places), torch.empty(images, 2, places), torch.empty(images))
+    for view, own in zip(views, moments, strict=True):
+        rest = total.minus(own)
+        rest_mean, rest_whitening = rest.mean(), whitening_matrices(rest.covariance(), rest.counts, shared)
+        for chunk, output in _outputs(view, features):
+            ids = features.class_ids[chunk]
+            others = own.of(ids).minus(_image_moments(output))
+            whitening = whitening_matrices(others.covariance(), others.counts, shared)
+            raw.within[chunk] = raw_scores(output, others.mean(), whitening, patches.grid_size, smoothing)
+            raw.across[chunk] = raw_scores(output, rest_mean[ids], rest_whitening[ids], patches.grid_size, smoothing)
+            raw.similarity[chunk] = view.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
+    return raw
 
 
-def _leave_one_out(maps: Tensor, pooled: tuple[Tensor, Tensor], scoring: ScoringConfig) -> Tensor:
-    """Image scores (n,) of a class's raw maps (n, 2, N), each standardised by the others; none for a single image."""
-    scores = []
-    for i in range(len(maps) if len(maps) > 1 else 0):
-        others = torch.cat([maps[:i], maps[i + 1 :]])
-        parts = standardised_maps(maps[i : i + 1], *place_statistics(others, pooled))
-        scores.append(image_scores(fuse(parts, scoring.semantic_weight), scoring.top_fraction))
-    return torch.cat(scores) if scores else torch.empty(0)
+def _sum(moments: list[Moments]) -> Moments:
+    return Moments(*(torch.stack(parts).sum(0) for parts in zip(*moments, strict=True)))
+
+
+def _leave_one_out(within: Tensor, across: Tensor, pooled: tuple[Tensor, Tensor], scoring: ScoringConfig) -> Tensor:
+    """Image scores (n,) of a class's raw maps (n, 2, N), each standardised by what is usual for the others."""
+    scores = torch.empty(len(across))
+    for i in range(len(across)):
+        others = torch.cat([within[:i], within[i + 1 :]])
+        parts = standardised_maps(across[i : i + 1], *place_statistics(others, pooled))
+        scores[i] = image_scores(fuse(parts, scoring.semantic_weight), scoring.top_fraction)
+    return scores

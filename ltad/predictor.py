@@ -193,7 +193,7 @@ class Predictor:
         scoring, patches = self.card.config.scoring, self._model.patches
         similarities = self._model.match(embedding)
         class_ids = similarities.argmax(1) if class_ids is None else class_ids
-        output = self._model(maps[: len(patches.channels)], class_ids)
+        output = self._model(maps, class_ids)
         normal = self._statistics.of(class_ids)
         raw = raw_scores(output, normal.residual_mean, normal.whitening, patches.grid_size, scoring.smoothing)
         parts = standardised_maps(raw, normal.mean, normal.std)

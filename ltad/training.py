@@ -17,6 +17,7 @@ from ltad.config import LTADConfig
 from ltad.crossfit import Fold, deal_folds, fit_statistics, make_calibration
 from ltad.data import Dataset
 from ltad.data.longtail import tail_classes
+from ltad.errors import DatasetError
 from ltad.features import Features, Progress, cache_features
 from ltad.foundation.base import FoundationModel
 from ltad.losses import jitter, name_loss, reconstruction_loss, semantic_loss, vae_loss
@@ -36,7 +37,7 @@ def fit_standardisation(model: LTAD, features: Features) -> None:
     weights = (1.0 / features.class_ids.bincount().clamp(min=1)[features.class_ids]).double()
     weights /= weights.sum()
     means, squares = [], []
-    for layer in features.maps[: len(model.patches.channels)]:
+    for layer in model.patches.choose(features.maps):
         sums = torch.stack([torch.stack([m.double().mean((1, 2)), m.double().square().mean((1, 2))]) for m in layer])
         mean, square = (weights[:, None, None] * sums).sum(0)
         means.append(mean)
@@ -55,7 +56,7 @@ def phase1(model: LTAD, features: Features, foundation: FoundationModel, config:
 
     def loss(generator: torch.Generator) -> Tensor:
         batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator))
-        real = model.patches.standardise(batch.maps[: len(model.patches.channels)])
+        real = model.patches.standardise(batch.maps)
         names = model.prompts.name_features(foundation)
         drawn = model.synthesis(batch.maps[-1], names[batch.class_ids], generator)
         total = vae_loss(drawn.maps, real, drawn.mean, drawn.log_variance, config.synthesis.kl_weight)
@@ -95,7 +96,7 @@ def phase2(model: LTAD, features: Features, config: LTADConfig, prefix: str) -> 
 @torch.no_grad()
 def _real_or_synthesised(model: LTAD, batch: Features, probability: float, generator: torch.Generator) -> Tensor:
     """Patch features (B, N, D) of the batch; each image is replaced by its synthesised self with ``probability``."""
-    maps = model.patches.standardise(batch.maps[: len(model.patches.channels)])
+    maps = model.patches.standardise(batch.maps)
     replaced = torch.rand(len(batch.class_ids), generator=generator) < probability
     if replaced.any():
         names = model.name_features[batch.class_ids[replaced]]
@@ -116,10 +117,10 @@ def fit(
     progress: Progress,
 ) -> LTAD:
     """Train a model on cached features; what it holds at the end is exact in half precision."""
-    torch.manual_seed(config.seed)  # for the layers' own initial values
     generator = torch.Generator().manual_seed(config.seed)
     p = config.prompts
     tokens = start_tokens(foundation, classes, tokens=p.tokens, word=p.start, spread=p.spread, generator=generator)
+    torch.manual_seed(config.seed)  # for the layers' own initial values
     model = build_model(config, foundation, tokens)
     fit_standardisation(model, features)
     run_stage(phase1(model, features, foundation, config, prefix), config.seed, folder, progress)
@@ -144,7 +145,9 @@ def train(
     Stage states lie in ``output/.training`` until the checkpoint is whole; with ``resume`` those of the same training
     are gone on with, otherwise they are thrown away first.
     """
-    names = dataset.class_names
+    names, counts = dataset.class_names, dataset.train_counts
+    if max(counts.values()) < 2:
+        raise DatasetError(f"{dataset.name} has one training image per class: at least one class needs two.")
     stages = output / ".training"
     if not resume:
         shutil.rmtree(stages, ignore_errors=True)
@@ -160,7 +163,6 @@ def train(
         folds.append(Fold(model, (dealt == fold).nonzero()[:, 0]))
     final = fit(features, foundation, len(names), config, folder=folder, progress=progress)
     statistics, scores, similarities = fit_statistics(folds, final, features, config.scoring)
-    counts = dataset.train_counts
     tail = tail_classes(counts)
     card = CheckpointCard(
         path=output,

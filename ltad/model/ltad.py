@@ -68,16 +68,21 @@ class LTAD(nn.Module):
         return LTADOutput(patch_features, reconstructed_features, semantic_logits)
 
 
+def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[PatchFeatures, list[tuple[int, int]]]:
+    """Make the patches of the configured strides, and give the grid (h, w) of each of their maps."""
+    strides, known = config.patches.strides, foundation.strides
+    if not set(strides) <= set(known) or len(set(strides)) < len(strides):
+        raise ValueError(f"patches.strides must be different ones of {list(known)}, got {list(strides)}")
+    layers = [known.index(stride) for stride in strides]
+    sides = [foundation.fingerprint.image_size // stride for stride in strides]
+    channels = [foundation.channels[layer] for layer in layers]
+    patches = PatchFeatures(layers, channels, (max(sides), max(sides)), pool=config.patches.pool)
+    return patches, [(side, side) for side in sides]
+
+
 def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: Tensor) -> LTAD:
     """Put an untrained LTAD together for the classes that ``class_tokens`` (K, L, token size) name."""
-    known = dict(zip(foundation.strides, foundation.channels, strict=True))
-    strides = config.patches.strides
-    if not set(strides) <= set(known):
-        raise ValueError(f"patches.strides must be among {sorted(known)}, got {list(strides)}")
-    side = foundation.fingerprint.image_size
-    channels = [known[stride] for stride in strides]
-    grids = [(side // stride, side // stride) for stride in strides]
-    patches = PatchFeatures(channels, max(grids), pool=config.patches.pool)
+    patches, grids = build_patches(config, foundation)
     r, s = config.reconstruction, config.synthesis
     return LTAD(
         patches=patches,
@@ -85,7 +90,7 @@ def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: T
         synthesis=FeatureVAE(
             deepest_channels=foundation.channels[-1],
             joint_dim=foundation.joint_dim,
-            channels=channels,
+            channels=patches.channels,
             grids=grids,
             latent=s.latent,
             layout=s.layout,

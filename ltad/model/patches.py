@@ -8,13 +8,17 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 
 class PatchFeatures(nn.Module):
-    """Standardise the maps per channel, bring them to the finest grid, and join them.
+    """Choose maps, standardise them per channel, bring them to the finest grid, and join them.
 
-    Standardising makes a channel's unit the same for every stride, which raw activations are far from.
+    layers: which of the foundation model's maps; channels: how many each has. Standardising makes a channel's unit the
+    same for every stride, which raw activations are far from.
     """
 
-    def __init__(self, channels: Sequence[int], grid_size: tuple[int, int], *, pool: int) -> None:
+    def __init__(
+        self, layers: Sequence[int], channels: Sequence[int], grid_size: tuple[int, int], *, pool: int
+    ) -> None:
         super().__init__()
+        self.layers = tuple(layers)
         self.channels = tuple(channels)
         self.grid_size = grid_size
         self.pool = pool
@@ -26,10 +30,15 @@ class PatchFeatures(nn.Module):
         """D, the size of a patch's feature vector."""
         return sum(self.channels)
 
+    def choose(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Those of the foundation model's maps that patches are made of."""
+        return [maps[layer] for layer in self.layers]
+
     def standardise(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Give maps (B, C, h, w) zero mean and unit spread per channel over the training classes."""
+        """Choose among the foundation model's maps and give every channel zero mean and unit spread."""
         means, stds = self.mean.split(self.channels), self.std.split(self.channels)
-        return [(m - mean[:, None, None]) / std[:, None, None] for m, mean, std in zip(maps, means, stds, strict=True)]
+        chosen = zip(self.choose(maps), means, stds, strict=True)
+        return [(m - mean[:, None, None]) / std[:, None, None] for m, mean, std in chosen]
 
     def forward(self, standardised_maps: Sequence[Tensor]) -> Tensor:
         """Join standardised maps into patch features (B, N, D), N = h·w of the finest map."""

@@ -4,7 +4,7 @@ A product is built as physical fields (height, colour, gloss), a defect changes 
 lights them and a camera takes the picture. A mask is where the fields differ.
 """
 
-from .dataset import demo_dataset, write
-from .scene import CLASSES, DEFECTS, Rendering, render
+from ltad.data.demo.dataset import demo_dataset, write
+from ltad.data.demo.scene import CLASSES, DEFECTS, Rendering, render
 
 __all__ = ["CLASSES", "DEFECTS", "Rendering", "demo_dataset", "render", "write"]

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .geometry import OVERSAMPLING
-from .strokes import Flaw
+from ltad.data.demo.geometry import OVERSAMPLING
+from ltad.data.demo.strokes import Flaw
 
 IN_SIGHT = 82  # pixels from the middle, within which a mistake is sure to be photographed
 BOARD = 400  # pixels across; more than the frame, so that the edge stays out of it

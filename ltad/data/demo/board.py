@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from .artwork import SHAPES, artwork
-from .geometry import draw_pose, smoothstep
-from .imprint import sample
-from .noise import clouds, grain
-from .strokes import Flaw
-from .surface import Surface, dye, flat
+from ltad.data.demo.artwork import SHAPES, artwork
+from ltad.data.demo.geometry import draw_pose, smoothstep
+from ltad.data.demo.imprint import sample
+from ltad.data.demo.noise import clouds, grain
+from ltad.data.demo.strokes import Flaw
+from ltad.data.demo.surface import Surface, dye, flat
 
 LAMINATE = (0.30, 0.27, 0.16)
 MAGNIFICATION = 1.35  # of the artwork in the photograph

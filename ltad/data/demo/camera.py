@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from .geometry import SIZE
-from .surface import finest
+from ltad.data.demo.geometry import SIZE
+from ltad.data.demo.surface import finest
 
 FULL_WELL = (1500, 6000)  # electrons at white: sets the shot noise
 READ_NOISE = 0.0035  # share of white

@@ -5,12 +5,12 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .geometry import Pose, draw_pose, inside, segment, smoothstep
-from .grounds import paper_tray, put
-from .imprint import sample
-from .noise import clouds
-from .strokes import Flaw, bump
-from .surface import Surface, dye
+from ltad.data.demo.geometry import Pose, draw_pose, inside, segment, smoothstep
+from ltad.data.demo.grounds import paper_tray, put
+from ltad.data.demo.imprint import sample
+from ltad.data.demo.noise import clouds
+from ltad.data.demo.strokes import Flaw, bump
+from ltad.data.demo.surface import Surface, dye
 
 HALF_LENGTH, BODY_RADIUS, CAP_RADIUS, SEAM = 56.0, 33.0, 35.2, 6.0
 

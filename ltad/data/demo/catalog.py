@@ -6,18 +6,19 @@ from functools import partial
 
 import numpy as np
 
+from ltad.data.demo.board import LAMINATE, printed_board
+from ltad.data.demo.capsule import capsule
+from ltad.data.demo.connector import connector
+from ltad.data.demo.hard import brushed_metal, ceramic_tile
+from ltad.data.demo.lighting import Rig
+from ltad.data.demo.metalware import bottle_cap, gear, hex_nut
+from ltad.data.demo.natural import leather, wood
+from ltad.data.demo.strokes import Flaw
+from ltad.data.demo.surface import Surface
+from ltad.data.demo.textile import woven_fabric
+from ltad.data.demo.zipper import zipper
+
 from . import defects
-from .board import LAMINATE, printed_board
-from .capsule import capsule
-from .connector import connector
-from .hard import brushed_metal, ceramic_tile
-from .lighting import Rig
-from .metalware import bottle_cap, gear, hex_nut
-from .natural import leather, wood
-from .strokes import Flaw
-from .surface import Surface
-from .textile import woven_fabric
-from .zipper import zipper
 
 Build = Callable[[np.random.Generator, Flaw | None], Surface]
 Damage = Callable[[Surface, Flaw], None]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .geometry import box, draw_pose, inside, smoothstep, wrap
-from .grounds import cutting_mat, put
-from .noise import clouds, grain, lookup, table
-from .strokes import Flaw
-from .surface import Surface, dye
+from ltad.data.demo.geometry import box, draw_pose, inside, smoothstep, wrap
+from ltad.data.demo.grounds import cutting_mat, put
+from ltad.data.demo.noise import clouds, grain, lookup, table
+from ltad.data.demo.strokes import Flaw
+from ltad.data.demo.surface import Surface, dye
 
 COLUMNS, PITCH = 8, 23.0
 WALL_TOP, FLOOR, PIN_TOP = 34.0, 9.0, 29.0

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .. import GOOD, Dataset, Sample
-from .scene import CLASSES, DEFECTS, render
+from ltad.data import GOOD, Dataset, Sample
+from ltad.data.demo.scene import CLASSES, DEFECTS, render
 
 # First numbers of the seeds: no test picture can ever be a training picture. Those of 1 were used up: the strength of
 # the defects and the defaults of the method were chosen on them.

@@ -5,10 +5,10 @@ All take the surface and the flaw; keywords adapt them to a material. What they 
 
 import numpy as np
 
-from .geometry import smoothstep
-from .noise import clouds, grain
-from .strokes import Flaw, blob, bump, spot, stroke, wander
-from .surface import Colour, Surface
+from ltad.data.demo.geometry import smoothstep
+from ltad.data.demo.noise import clouds, grain
+from ltad.data.demo.strokes import Flaw, blob, bump, spot, stroke, wander
+from ltad.data.demo.surface import Colour, Surface
 
 
 def scratch(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .noise import clouds, grain
-from .surface import Surface, dye, flat
+from ltad.data.demo.noise import clouds, grain
+from ltad.data.demo.surface import Surface, dye, flat
 
 
 def _ground(colour: np.ndarray, roughness: float) -> Surface:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .geometry import box, draw_pose, grid, inside, smoothstep, wrap
-from .noise import clouds, grain, lookup, table
-from .strokes import Flaw, blob
-from .surface import Surface, dye, flat
+from ltad.data.demo.geometry import box, draw_pose, grid, inside, smoothstep, wrap
+from ltad.data.demo.noise import clouds, grain, lookup, table
+from ltad.data.demo.strokes import Flaw, blob
+from ltad.data.demo.surface import Surface, dye, flat
 
 GROUT_WIDTH = 7.0
 CLAY = (0.34, 0.17, 0.10)

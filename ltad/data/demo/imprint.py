@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from .geometry import FINE, OVERSAMPLING, SIZE, Pose
+from ltad.data.demo.geometry import FINE, OVERSAMPLING, SIZE, Pose
 
 
 def sample(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .geometry import FINE, SIZE, grid
-from .noise import clouds, grain
-from .surface import Surface, finest
+from ltad.data.demo.geometry import FINE, SIZE, grid
+from ltad.data.demo.noise import clouds, grain
+from ltad.data.demo.surface import Surface, finest
 
 TABLE = 128
 ROUGHNESS_LEVELS = 8

@@ -5,12 +5,12 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .geometry import Pose, box, draw_pose, inside, polygon, smoothstep, wrap
-from .grounds import painted_bench, put, rubber_mat
-from .imprint import sample
-from .noise import clouds, grain, lookup, table
-from .strokes import Flaw
-from .surface import Surface, dye
+from ltad.data.demo.geometry import Pose, box, draw_pose, inside, polygon, smoothstep, wrap
+from ltad.data.demo.grounds import painted_bench, put, rubber_mat
+from ltad.data.demo.imprint import sample
+from ltad.data.demo.noise import clouds, grain, lookup, table
+from ltad.data.demo.strokes import Flaw
+from ltad.data.demo.surface import Surface, dye
 
 NUT_HEIGHT, NUT_INRADIUS, NUT_BORE = 30.0, 76.0, 40.0
 GEAR_HEIGHT, GEAR_TEETH, GEAR_TIP, GEAR_ROOT = 22.0, 22, 102.0, 85.0

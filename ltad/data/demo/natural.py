@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .geometry import draw_pose, grid, smoothstep
-from .noise import cells, clouds, grain, lookup, table
-from .strokes import Flaw
-from .surface import Surface, dye, flat
+from ltad.data.demo.geometry import draw_pose, grid, smoothstep
+from ltad.data.demo.noise import cells, clouds, grain, lookup, table
+from ltad.data.demo.strokes import Flaw
+from ltad.data.demo.surface import Surface, dye, flat
 
 
 def _rings(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy.fft import irfft2, rfft2
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from .geometry import FINE, OVERSAMPLING
+from ltad.data.demo.geometry import FINE, OVERSAMPLING
 
 TILE = 768
 CELL_TILE = 384

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from .camera import photograph
-from .catalog import PRODUCTS, Product
-from .geometry import SIZE
-from .lighting import shade
-from .strokes import Flaw
-from .surface import Surface, changed
+from ltad.data.demo.camera import photograph
+from ltad.data.demo.catalog import PRODUCTS, Product
+from ltad.data.demo.geometry import SIZE
+from ltad.data.demo.lighting import shade
+from ltad.data.demo.strokes import Flaw
+from ltad.data.demo.surface import Surface, changed
 
 CLASSES: tuple[str, ...] = tuple(PRODUCTS)
 DEFECTS: dict[str, tuple[str, ...]] = {name: tuple(product.damage) for name, product in PRODUCTS.items()}

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.ndimage import distance_transform_edt
 
-from .geometry import FINE, OVERSAMPLING, SIZE, grid
-from .noise import clouds
-from .surface import Surface
+from ltad.data.demo.geometry import FINE, OVERSAMPLING, SIZE, grid
+from ltad.data.demo.noise import clouds
+from ltad.data.demo.surface import Surface
 
 COARSE = 8  # fine samples per step when a place is looked for
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_closing
 
-from .geometry import FINE, OVERSAMPLING, SIZE
+from ltad.data.demo.geometry import FINE, OVERSAMPLING, SIZE
 
 Colour = Sequence[float]
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .geometry import draw_pose, smoothstep, wrap
-from .noise import clouds, grain, lookup, table
-from .strokes import Flaw, bump, spot
-from .surface import Surface, dye, flat
+from ltad.data.demo.geometry import draw_pose, smoothstep, wrap
+from ltad.data.demo.noise import clouds, grain, lookup, table
+from ltad.data.demo.strokes import Flaw, bump, spot
+from ltad.data.demo.surface import Surface, dye, flat
 
 
 @dataclass

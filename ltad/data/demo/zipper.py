@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from .geometry import box, draw_pose, inside, smoothstep, wrap
-from .grounds import cutting_mat, put
-from .noise import clouds, lookup, table
-from .strokes import Flaw
-from .surface import Surface, dye
-from .textile import plain_weave
+from ltad.data.demo.geometry import box, draw_pose, inside, smoothstep, wrap
+from ltad.data.demo.grounds import cutting_mat, put
+from ltad.data.demo.noise import clouds, lookup, table
+from ltad.data.demo.strokes import Flaw
+from ltad.data.demo.surface import Surface, dye
+from ltad.data.demo.textile import plain_weave
 
 TOOTH_PITCH, TOOTH_REACH, TAPE_HALF_WIDTH, TAPE_HEIGHT = 13.0, 24.0, 82.0, 3.0
 

@@ -1,0 +1,141 @@
+"""What several test files need and is too dear to make twice: pictures of toy products and a model trained on them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltad.checkpoint import Checkpoint, DataCard
+from ltad.config import LTADConfig, default
+from ltad.data import Dataset
+from ltad.data.folder import folder_dataset
+from ltad.data.longtail import split_hash
+from ltad.evaluation import evaluate, write_metrics
+from ltad.foundation import FoundationModel, load_foundation
+from ltad.model_card import write_model_card
+from ltad.predictor import Predictor
+from ltad.training import train
+
+WIDTH, HEIGHT = 128, 96
+TRAIN_COUNTS = {"checker": 8, "dots": 4, "stripes": 1}  # a long tail
+TEST_IMAGES = 3  # good ones, and as many with a blotch
+
+
+def toy_picture(class_name: str, generator: np.random.Generator) -> np.ndarray:
+    """A product of the class, (HEIGHT, WIDTH, 3) in 0..255, a little different every time."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + generator.uniform(-1, 1, (2, 1, 1))
+    pattern, dark, light = {
+        "checker": ((x // 16 + y // 16) % 2, (40, 60, 90), (200, 190, 150)),
+        "dots": (((x % 24 - 12) ** 2 + (y % 24 - 12) ** 2 < 40), (150, 60, 60), (230, 220, 210)),
+        "stripes": (np.sin(x / 3) > 0, (60, 110, 60), (150, 170, 90)),
+    }[class_name]
+    clean = np.where(np.asarray(pattern, bool)[..., None], np.array(light), np.array(dark))
+    return clean + generator.normal(0, 6, clean.shape)
+
+
+def blotch(generator: np.random.Generator) -> np.ndarray:
+    """A mask (HEIGHT, WIDTH) with one ellipse in it."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    radii = generator.uniform(9, 14, 2)
+    centre = generator.uniform(20, [HEIGHT - 20, WIDTH - 20])
+    return ((y - centre[0]) / radii[0]) ** 2 + ((x - centre[1]) / radii[1]) ** 2 < 1
+
+
+def save_picture(pixels: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three toy classes in the layout of MVTec AD, with blotches and their exact masks."""
+    root = tmp_path_factory.mktemp("data") / "toy"
+    for class_id, (name, count) in enumerate(TRAIN_COUNTS.items()):
+        generator = np.random.default_rng(class_id)
+        for number in range(count):
+            save_picture(toy_picture(name, generator), root / name / "train" / "good" / f"{number:03}.png")
+        for number in range(TEST_IMAGES):
+            save_picture(toy_picture(name, generator), root / name / "test" / "good" / f"{number:03}.png")
+            picture, mask = toy_picture(name, generator), blotch(generator)
+            picture[mask] = generator.choice([10, 245]) + generator.normal(0, 6, (mask.sum(), 3))
+            save_picture(picture, root / name / "test" / "blotch" / f"{number:03}.png")
+            save_picture(mask * 255.0, root / name / "ground_truth" / "blotch" / f"{number:03}_mask.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def toy_data(toy_folder: Path) -> Dataset:
+    return folder_dataset(toy_folder)
+
+
+@pytest.fixture(scope="session")
+def foundation() -> FoundationModel:
+    """The real embedded foundation model."""
+    model = load_foundation()
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> LTADConfig:
+    """The default with small layers and a few small steps: seconds of training."""
+    config = default()
+    for assignment in (
+        "synthesis.width=32",
+        "reconstruction.dim=32",
+        "reconstruction.depth=1",
+        "semantic.hidden=64",
+        "phase1.steps=20",
+        "phase1.batch_size=8",
+        "phase2.steps=40",
+        "phase2.batch_size=3",
+        "phase2.semantic_patches=64",
+        "calibration.phase2_steps=25",
+        "calibration.false_alarm_rate=0.12",  # what the 8 images of the largest class can just promise
+    ):
+        config = config.override(assignment)
+    return config
+
+
+def quiet(stage: str, step: int, steps: int, loss: float | None = None) -> None:
+    """Progress for nobody."""
+
+
+TrainToy = Callable[..., Checkpoint]
+
+
+@pytest.fixture(scope="session")
+def train_toy(toy_data: Dataset, foundation: FoundationModel, tiny_config: LTADConfig) -> TrainToy:
+    """Train on the toy classes; what is given replaces the usual arguments."""
+
+    def run(output: Path, *, dataset: Dataset = toy_data, config: LTADConfig = tiny_config, **options) -> Checkpoint:
+        card = DataCard(
+            name=dataset.name,
+            imbalance="none",
+            order="alphabetical",
+            split_hash=split_hash(dataset),
+            licence="CC0-1.0",
+            command="python -m ltad train",
+        )
+        return train(dataset, foundation, config, output, data=card, **{"progress": quiet} | options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def toy_checkpoint(
+    train_toy: TrainToy, toy_data: Dataset, foundation: FoundationModel, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A whole checkpoint folder, as the command “train” leaves it."""
+    output = tmp_path_factory.mktemp("checkpoints") / "toy"
+    train_toy(output)
+    predictor = Predictor.from_checkpoint(output, foundation)
+    write_metrics(evaluate(toy_data, predictor, progress=quiet), output / "metrics.json")
+    write_model_card(output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def predictor(toy_checkpoint: Path, foundation: FoundationModel) -> Predictor:
+    return Predictor.from_checkpoint(toy_checkpoint, foundation)

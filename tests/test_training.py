@@ -1,0 +1,227 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ltad import stages
+from ltad.config import LTADConfig, paper
+from ltad.crossfit import deal_folds
+from ltad.data import Dataset
+from ltad.errors import DatasetError
+from ltad.features import cache_features
+from ltad.foundation import FoundationModel, load_foundation
+from ltad.stages import Stage, StageFolder, learning_rate_factor, run_stage
+from ltad.training import draw_balanced, fit
+
+
+class Stopped(Exception):
+    """What the progress callback raises to interrupt a training."""
+
+
+class Recorder:
+    """Progress that remembers the steps told, and stops the training at one of them."""
+
+    def __init__(self, stop: Callable[[str, int], bool] = lambda stage, step: False) -> None:
+        self.told: list[tuple[str, int]] = []
+        self.stop = stop
+
+    def __call__(self, stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        self.told.append((stage, step))
+        if self.stop(stage, step):
+            raise Stopped
+
+
+def quiet(stage: str, step: int, steps: int, loss: float | None = None) -> None:
+    """Progress for nobody."""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in ("model.safetensors", "config.json")}
+
+
+@pytest.fixture
+def few(toy_data: Dataset) -> Dataset:
+    """Two checkers, three dots, one with stripes."""
+    return replace(toy_data, train=toy_data.train[6:11] + toy_data.train[12:])
+
+
+@pytest.fixture
+def short(tiny_config: LTADConfig) -> LTADConfig:
+    config = tiny_config
+    for assignment in ("phase1.steps=5", "phase2.steps=6", "calibration.phase2_steps=6"):
+        config = config.override(assignment)
+    return config
+
+
+# The whole training
+
+
+def test_an_interrupted_training_ends_with_the_same_bits(
+    train_toy: Callable, few: Dataset, short: LTADConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_toy(tmp_path / "whole", dataset=few, config=short)
+    monkeypatch.setattr(stages, "SAVE_EVERY", 3)
+    output = tmp_path / "interrupted"
+    with pytest.raises(Stopped):
+        stop = Recorder(lambda stage, step: (stage, step) == ("fold2-phase2", 5))
+        train_toy(output, dataset=few, config=short, progress=stop)
+    assert not (output / "config.json").exists()
+    again = Recorder()
+    train_toy(output, dataset=few, config=short, resume=True, progress=again)
+    steps = [told for told in again.told if told[0] != "encode"]
+    assert steps[0] == ("fold2-phase2", 4)  # after the last state that was written
+    assert {stage for stage, _ in steps} == {"fold2-phase2", "phase1", "phase2"}
+    assert files(output) == files(tmp_path / "whole")
+    assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.xfail(strict=True, reason="reading the text tower draws from the seeded generator of the initial weights")
+def test_initial_weights_depend_on_the_seed_only(foundation: FoundationModel, few: Dataset, short: LTADConfig) -> None:
+    features = cache_features(few.train[:3], few.class_names, foundation, quiet)
+    config = short.override("phase1.steps=1").override("phase2.steps=1")
+    foundation.embed_words("the text tower is there")
+    models = [fit(features, each, 3, config, progress=quiet) for each in (foundation, load_foundation())]
+    assert torch.equal(models[0].reconstruction.embed.weight, models[1].reconstruction.embed.weight)
+
+
+def test_only_the_same_training_is_gone_on_with(
+    train_toy: Callable, few: Dataset, tiny_config: LTADConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "SAVE_EVERY", 2)
+
+    def first_step(stop_at: int, **options: object) -> int:
+        recorder = Recorder(lambda stage, step: stage != "encode" and step >= stop_at)
+        with pytest.raises(Stopped):
+            train_toy(tmp_path / "toy", progress=recorder, **{"dataset": few} | options)
+        return next(step for stage, step in recorder.told if stage != "encode")
+
+    assert first_step(6) == 1
+    assert first_step(6, resume=True) == 5
+    assert first_step(1, resume=True, config=tiny_config.override("seed=1")) == 1
+    assert first_step(1, resume=True, dataset=replace(few, train=few.train[1:])) == 1
+    assert first_step(6, resume=True) == 5
+    assert first_step(1) == 1  # without resume the old state is thrown away ...
+    assert first_step(1, resume=True) == 1  # ... for good
+
+
+def test_what_is_trained_and_what_is_written_are_the_same_numbers(
+    foundation: FoundationModel, few: Dataset, short: LTADConfig
+) -> None:
+    features = cache_features(few.train, few.class_names, foundation, quiet)
+    model = fit(features, foundation, 3, short, progress=quiet)
+    assert all(torch.equal(t, t.half().float()) for t in model.state_dict().values())
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.xfail(strict=True, reason="the first maps are taken, whatever patches.strides says: stride 8 for (16,)")
+def test_the_preset_of_the_paper_can_be_trained(foundation: FoundationModel, few: Dataset) -> None:
+    config = paper()
+    for assignment in ("reconstruction.dim=32", "phase1.steps=2", "phase2.steps=2", "phase2.batch_size=2"):
+        config = config.override(assignment)
+    features = cache_features(few.train, few.class_names, foundation, quiet)
+    model = fit(features, foundation, 3, config, progress=quiet)
+    assert model.patches.mean.shape == (120,)
+
+
+@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="fails only after all the training, without a sentence")
+def test_single_images_only_are_refused_with_a_sentence(
+    train_toy: Callable, few: Dataset, short: LTADConfig, tmp_path: Path
+) -> None:
+    firsts = tuple(next(s for s in few.train if s.class_name == name) for name in few.class_names)
+    with pytest.raises(DatasetError, match="two"):
+        train_toy(tmp_path / "toy", dataset=replace(few, train=firsts), config=short)
+
+
+# One stage
+
+
+def line(noise: float = 0.1) -> tuple[nn.Linear, Stage]:
+    """Fit a line to noisy points drawn anew at every step."""
+    torch.manual_seed(0)
+    module = nn.Linear(3, 1)
+
+    def loss(generator: torch.Generator) -> Tensor:
+        x = torch.randn(8, 3, generator=generator)
+        y = x.sum(1, keepdim=True) + noise * torch.randn(8, 1, generator=generator)
+        return (module(x) - y).square().mean()
+
+    groups = [{"params": [module.weight], "lr": 0.1}, {"params": [module.bias], "lr": 0.05}]
+    return module, Stage("line", 50, module, groups, loss, gradient_clip=1.0, weight_decay=0.01)
+
+
+@pytest.mark.parametrize("stop", [3, 20, 27, 50])
+def test_a_stage_goes_on_to_the_very_bits(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "SAVE_EVERY", 10)
+    whole, stage = line()
+    run_stage(stage, 5, None, quiet)
+    folder = StageFolder(tmp_path / "states", "this one")
+    _, stage = line()
+    with pytest.raises(Stopped):
+        run_stage(stage, 5, folder, Recorder(lambda _, step: step == stop))
+    resumed, stage = line()
+    nn.init.zeros_(resumed.weight)  # what counts is the state, if there is one
+    nn.init.zeros_(resumed.bias) if stop > 10 else resumed.load_state_dict(line()[0].state_dict())
+    recorder = Recorder()
+    run_stage(stage, 5, folder, recorder)
+    assert recorder.told[0][1] == (stop - 1) // 10 * 10 + 1
+    assert torch.equal(resumed.weight, whole.weight) and torch.equal(resumed.bias, whole.bias)
+    assert [path.name for path in folder.folder.iterdir()] == ["line.safetensors"]
+
+
+def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
+    folder = StageFolder(tmp_path, "this one")
+    first, stage = line()
+    run_stage(stage, 5, folder, quiet)
+    second, stage = line()
+    recorder = Recorder()
+    run_stage(stage, 5, folder, recorder)
+    assert recorder.told == []
+    assert torch.equal(first.weight, second.weight)
+    assert StageFolder(tmp_path, "another").load("line") is None
+
+
+def test_a_stage_learns_and_depends_on_its_seed() -> None:
+    ends = []
+    for seed in (0, 0, 1):
+        module, stage = line()
+        run_stage(stage, seed, None, quiet)
+        ends.append(module.weight.detach().clone())
+    assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[0], ends[2])
+    torch.testing.assert_close(ends[0], torch.ones(1, 3), atol=0.2, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 100])
+def test_the_learning_rate_rises_and_falls(steps: int) -> None:
+    factors = [learning_rate_factor(step, steps) for step in range(steps)]
+    top = factors.index(max(factors))
+    assert max(factors) == 1 and min(factors) > 0
+    assert factors[: top + 1] == sorted(factors[: top + 1]) and factors[top:] == sorted(factors[top:], reverse=True)
+    if steps == 100:
+        assert factors[0] == 0.1 and factors[-1] < 0.001
+
+
+# Draws
+
+
+def test_every_class_is_drawn_equally_often() -> None:
+    class_ids = torch.tensor([0] * 300 + [1] * 30 + [2])
+    drawn = draw_balanced(class_ids, 9000, torch.Generator().manual_seed(0))
+    assert class_ids[drawn].bincount().tolist() == pytest.approx([3000] * 3, rel=0.06)
+    assert drawn[drawn < 300].unique().numel() == 300  # every image of the head, too
+    ids = torch.tensor([0, 2, 2])  # a class may be missing from a fold
+    assert 1 not in ids[draw_balanced(ids, 50, torch.Generator().manual_seed(0))]
+
+
+@pytest.mark.parametrize("folds", [2, 3])
+def test_each_class_is_dealt_evenly(folds: int) -> None:
+    class_ids = torch.tensor([1] * 7 + [0] * 2 + [2] + [3] * 12)
+    dealt = deal_folds(class_ids, folds, seed=0)
+    for class_id in (0, 1, 3):
+        counts = dealt[class_ids == class_id].bincount(minlength=folds)
+        assert counts.max() - counts.min() <= 1
+    assert dealt[class_ids == 2].tolist() == [-1]  # seen by every fold's model
+    assert torch.equal(dealt, deal_folds(class_ids, folds, seed=0))
+    assert not torch.equal(dealt, deal_folds(class_ids, folds, seed=1))
