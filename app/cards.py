@@ -40,18 +40,30 @@ def state(prediction: Prediction) -> str:
 def verdict_card(prediction: Prediction, card: CheckpointCard) -> str:
     """Verdict in icon, words and colour, and the score among the scores of normal images."""
     shown = state(prediction)
+    headline = "Another product" if not prediction.known and _nearest(prediction) else WORDS[shown]
     icon = f'<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2">{ICONS[shown]}</svg>'
     return (
         f'<div class="card verdict {shown}" role="status" aria-live="polite">'
-        f'<div class="headline">{icon}<span>{WORDS[shown]}</span></div>'
+        f'<div class="headline">{icon}<span>{headline}</span></div>'
         f"<p>{escape(explain(prediction))}</p>{_scale(prediction, card, shown)}"
         f'<p class="quiet">{escape(_source(prediction))}</p></div>'
     )
 
 
+def _nearest(prediction: Prediction) -> str:
+    """The nearest learned class in words, where another one was given; empty where it is the same."""
+    nearest = prediction.matches[0].name
+    return "" if nearest == prediction.class_name else nearest.replace("_", " ")
+
+
 def explain(prediction: Prediction) -> str:
     """Say in a sentence what the verdict rests on."""
     judgement, name = prediction.judgement, prediction.class_name.replace("_", " ")
+    if not prediction.known and (nearest := _nearest(prediction)):
+        return (
+            f"The image does not look like {name}, as which it was judged; it looks most like {nearest}. "
+            f"As {name} it would be “{WORDS[judgement.verdict]}”."
+        )
     if not prediction.known:
         return (
             f"The image fits none of the learned classes. The nearest is {name}; judged as that it would be "

@@ -1,12 +1,15 @@
 """The predictors that all visitors share: read-only, loaded once, on one foundation model each."""
 
+import logging
 import threading
 from functools import lru_cache
 
 from ltad.checkpoint import CheckpointCard, checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
+from ltad.errors import CheckpointError
 from ltad.foundation import load_foundation
 from ltad.predictor import Predictor
 
+logger = logging.getLogger(__name__)
 MODELS_IN_MEMORY = 8  # checkpoints; about 10 MB each beside the foundation model
 
 
@@ -19,8 +22,14 @@ class Predictors:
         self._predictor = lru_cache(MODELS_IN_MEMORY)(self._load)
 
     def names(self) -> list[str]:
-        """The checkpoints that ship, in alphabetical order."""
-        return [folder.name for folder in checkpoint_folders()]
+        """The checkpoints that ship and can be read, in alphabetical order; a broken one is logged and left out."""
+        names = []
+        for folder in checkpoint_folders():
+            try:
+                names.append(read_card(folder).name)
+            except CheckpointError as error:
+                logger.warning("%s", error)
+        return names
 
     def card(self, checkpoint: str) -> CheckpointCard:
         """What is known of a checkpoint, read without loading its model."""

@@ -5,13 +5,14 @@ import json
 import logging
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ltad.errors import LTADError
+from ltad.errors import CheckpointError, ImageError, LTADError
 
 FAILED, USAGE = 1, 2
 
@@ -181,8 +182,11 @@ def _inspect(options: argparse.Namespace) -> int:
         predictor.card.class_id(options.class_name)  # an unknown class fails once, not once per image
     files = [file for path in options.images for file in _files(Path(path))]
     failed = False
+    stems: Counter[str] = Counter()
     for file in tqdm(files, desc="inspect", disable=None if len(files) > 1 else True):
-        line = _inspect_one(predictor, file, options)
+        stems[file.stem] += 1
+        stem = file.stem if stems[file.stem] == 1 else f"{file.stem}-{stems[file.stem]}"
+        line = _inspect_one(predictor, file, stem, options)
         failed = failed or "error" in line
         print(json.dumps({"image": str(file)} | line, ensure_ascii=False), flush=True)
     return FAILED if failed else 0
@@ -192,21 +196,25 @@ def _files(path: Path) -> list[Path]:
     """The path itself, or every visible file below a folder."""
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    if not files:
+        raise ImageError(f"The folder “{path}” holds no files to inspect.")
+    return files
 
 
-def _inspect_one(predictor: Any, file: Path, options: argparse.Namespace) -> dict[str, Any]:
+def _inspect_one(predictor: Any, file: Path, stem: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The report on a file, or its error; the pictures go to the output folder as STEM_map.png, STEM_overlay.png."""
     from ltad.images import save_map
-    from ltad.visualization import THRESHOLDS, overlay
+    from ltad.visualization import full_scale, overlay
 
     try:
         prediction = predictor.predict(file, options.class_name)
         if options.output:
             options.output.mkdir(parents=True, exist_ok=True)
             threshold = prediction.judgement.threshold
-            save_map(prediction.anomaly_map, options.output / f"{file.stem}_map.png", THRESHOLDS * threshold)
+            save_map(prediction.anomaly_map, options.output / f"{stem}_map.png", full_scale(threshold))
             picture = overlay(prediction.photo.image, prediction.anomaly_map, threshold)
-            picture.save(options.output / f"{file.stem}_overlay.png")
+            picture.save(options.output / f"{stem}_overlay.png")
     except (LTADError, OSError) as error:
         return {"error": str(error)}
     return prediction.report()
@@ -215,20 +223,26 @@ def _inspect_one(predictor: Any, file: Path, options: argparse.Namespace) -> dic
 def _checkpoints(options: argparse.Namespace) -> int:
     from ltad.checkpoint import checkpoint_folders, read_card, summarise
 
-    rows = [summarise(read_card(folder)) for folder in checkpoint_folders()]
-    if options.json:
-        print(json.dumps(rows))
-        return 0
-    for row in rows:
-        means = row["mean"] or {}
-        figures = ", ".join(f"{group} {_percent(m['image_auroc'])}" for group, m in means.items())
-        print(f"{row['name']}: {row['data']}, {row['imbalance']}, {len(row['classes'])} classes on {row['foundation']}")
-        print(f"  image AUROC {figures or 'not measured'}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…")
-    return 0
+    rows, failed = [], False
+    for folder in checkpoint_folders():
+        try:
+            rows.append(summarise(read_card(folder)))
+        except CheckpointError as error:
+            failed = True
+            print(f"ltad checkpoints: {error}", file=sys.stderr)
+    print(json.dumps(rows) if options.json else "\n".join(map(_describe, rows)) or "There is no checkpoint here yet.")
+    return FAILED if failed else 0
 
 
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:.1f}"
+def _describe(row: dict[str, Any]) -> str:
+    """Two lines on a checkpoint."""
+    from ltad.evaluation import percent
+
+    figures = ", ".join(f"{group} {percent(mean['image_auroc'])}" for group, mean in (row["mean"] or {}).items())
+    return (
+        f"{row['name']}: {row['data']}, {row['imbalance']}, {len(row['classes'])} classes on {row['foundation']}\n"
+        f"  image AUROC {figures or 'not measured'}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…"
+    )
 
 
 def _splits(options: argparse.Namespace) -> int:

@@ -55,18 +55,21 @@ class Calibration:
         """
         own = self.similarities[class_name]
         usual = median(own or [s for similarities in self.similarities.values() for s in similarities])
-        return similarity >= KNOWN * usual
+        return similarity >= usual - (1 - KNOWN) * abs(usual)
 
     def judge(self, score: float, class_name: str, rate: float) -> Judgement:
         """Give the verdict on an image of a class at a false-alarm rate in (0, 1)."""
+        if not 0 < rate < 1:
+            raise ValueError(f"false_alarm_rate must be in (0, 1), got {rate}")
         normals, borrowed = self.normals(class_name, rate)
         p = p_value(score, normals)
         promised = max(rate, smallest_rate(len(normals)))
-        verdict: Verdict = "defect" if p <= promised else "borderline" if p <= BORDERLINE * promised else "ok"
+        limit = threshold(normals, promised)
+        verdict: Verdict = "defect" if score > limit else "borderline" if p <= BORDERLINE * promised else "ok"
         return Judgement(
             verdict=verdict,
             p_value=p,
-            threshold=threshold(normals, promised),
+            threshold=limit,
             normals=len(normals),
             borrowed=borrowed,
             promised_rate=promised,
@@ -91,4 +94,4 @@ def threshold(normals: tuple[float, ...], rate: float) -> float:
     if not normals or rate < smallest_rate(len(normals)):
         raise ValueError(f"{len(normals)} normal images cannot promise a false-alarm rate of {rate}")
     above = math.floor(rate * (len(normals) + 1) + 1e-9) - 1  # normals that may stand above it
-    return normals[len(normals) - 1 - above]
+    return normals[len(normals) - 1 - min(above, len(normals) - 1)]

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ltad.calibration import Calibration
-from ltad.config import LTADConfig
+from ltad.config import LTADConfig, build_section
 from ltad.errors import CheckpointError
 from ltad.files import whole_file, write_text
 from ltad.foundation.base import Fingerprint, FoundationModel
@@ -69,7 +69,7 @@ class CheckpointCard:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.path.name
+        return self.path.resolve().name
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -79,9 +79,8 @@ class CheckpointCard:
     def class_id(self, class_name: str) -> int:
         """The id of a class; ValueError names the ones that exist, the nearest first."""
         if class_name not in self.class_names:
-            raise ValueError(
-                f"{self.name} does not know the class “{class_name}”; {_known(class_name, self.class_names)}"
-            )
+            known = _nearest_first(class_name, self.class_names)
+            raise ValueError(f"{self.name} does not know the class “{class_name}”; it knows {known}.")
         return self.class_names.index(class_name)
 
     def sha256(self) -> str:
@@ -98,9 +97,9 @@ class Checkpoint:
     statistics: ScoreStatistics
 
 
-def _known(wanted: str, names: tuple[str, ...]) -> str:
-    nearest = difflib.get_close_matches(wanted, names, n=len(names), cutoff=0.0)
-    return f"it knows {', '.join(nearest)}." if nearest else "it knows none."
+def _nearest_first(wanted: str, names: tuple[str, ...]) -> str:
+    """The names that exist, those most like the wanted one first."""
+    return ", ".join(difflib.get_close_matches(wanted, names, n=max(1, len(names)), cutoff=0.0)) or "none"
 
 
 def checkpoint_folders() -> Iterator[Path]:
@@ -121,9 +120,8 @@ def shipped_checkpoint(name: str) -> Path:
     """Find a checkpoint by the name of one that ships; CheckpointError names those, the nearest first."""
     folders = {folder.name: folder for folder in checkpoint_folders()}
     if name not in folders:
-        raise CheckpointError(
-            f"There is no checkpoint “{name}”: no folder of that name; {_known(name, tuple(folders))}"
-        )
+        existing = _nearest_first(name, tuple(folders))
+        raise CheckpointError(f"There is no checkpoint “{name}”; those that exist: {existing}.")
     return folders[name]
 
 
@@ -143,17 +141,28 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
         card = CheckpointCard(
             path=folder,
             config=LTADConfig.from_dict(values["config"]),
-            foundation=Fingerprint(**values["foundation"]),
-            classes=tuple(ClassCard(**c) for c in values["classes"]),
-            data=DataCard(**values["data"]),
+            foundation=build_section(Fingerprint, values["foundation"], "foundation"),
+            classes=tuple(build_section(ClassCard, c, "classes") for c in values["classes"]),
+            data=build_section(DataCard, values["data"], "data"),
             calibration=_calibration(values["calibration"]),
-            metrics=_read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None,
+            metrics=_metrics(folder / "metrics.json"),
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from error
-    if set(card.calibration.scores) != set(card.class_names) or len(set(card.class_names)) != len(card.classes):
+    names = set(card.class_names)
+    if len(names) != len(card.classes) or any(set(table) != names for table in vars(card.calibration).values()):
         raise CheckpointError(f"{folder.name}/config.json is calibrated for other classes than it lists.")
     return card
+
+
+def _metrics(path: Path) -> dict[str, Any] | None:
+    """``evaluate``'s table, if there is one."""
+    if not path.exists():
+        return None
+    table = _read_json(path)
+    if not {"classes", "mean"} <= table.keys():
+        raise CheckpointError(f"{path.parent.name}/{path.name} is not a table that “evaluate” wrote.")
+    return table
 
 
 def _calibration(values: dict[str, Any]) -> Calibration:
@@ -172,7 +181,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path.parent.name} is no checkpoint: {path.name} is missing.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path.parent.name}/{path.name} is not valid JSON: {error}.") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path.parent.name}/{path.name} must hold an object.")
@@ -223,7 +232,10 @@ def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: Foundati
             f"({foundation.fingerprint.sha256[:8]}, {foundation.fingerprint.image_size} px)."
         )
     tensors = _read_tensors(card.path / "model.safetensors")
-    model, statistics = _empty(card, foundation)
+    try:
+        model, statistics = _empty(card, foundation)
+    except ValueError as error:
+        raise CheckpointError(f"{card.name}/config.json cannot be used: {error}.") from error
     expected = model.state_dict() | {STATISTICS + name: t for name, t in statistics._asdict().items()}
     _check_tensors(card.name, tensors, expected)
     model.load_state_dict({name: tensors[name] for name in model.state_dict()})

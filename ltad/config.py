@@ -6,9 +6,10 @@ measurement that decided them is named. A preset is a function that returns a wh
 
 import dataclasses
 import json
+import math
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 NORMAL_STATES = ("a photo of a flawless {}", "a photo of a perfect {}", "a photo of a normal {}")
 ABNORMAL_STATES = ("a photo of a damaged {}", "a photo of a defective {}", "a photo of an abnormal {}")
@@ -19,19 +20,36 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+class _Section:
+    """What holds for every number of every section; ``LIMITS`` gives the largest that makes sense, by name."""
+
+    LIMITS: ClassVar[dict[str, int]] = {}
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is int:
+                most = self.LIMITS.get(name, 1_000_000)
+                _require(1 <= value <= most, f"{name} must be 1 to {most}, got {value}")
+            if type(value) is float:
+                _require(math.isfinite(value) and value >= 0, f"{name} must be finite and not negative, got {value}")
+            if name.endswith(("learning_rate", "temperature", "gradient_clip")):
+                _require(value > 0, f"{name} must be greater than 0, got {value}")
+
+
 @dataclass(frozen=True, kw_only=True)
-class PatchConfig:
+class PatchConfig(_Section):
     """Which feature maps make a patch."""
 
     strides: tuple[int, ...] = (8, 16)  # our choice: a finer grid finds smaller defects
     pool: int = 3  # patches, odd: neighbourhood averaged around each patch; 1 = none
 
     def __post_init__(self) -> None:
-        _require(self.pool % 2 == 1 and self.pool > 0, f"patches.pool must be odd and positive, got {self.pool}")
+        super().__post_init__()
+        _require(self.pool % 2 == 1, f"patches.pool must be odd, got {self.pool}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptConfig:
+class PromptConfig(_Section):
     """The pseudo class names and the sentences around them."""
 
     tokens: int = 2  # our choice: vectors per name; one is enough, two is safe
@@ -40,12 +58,16 @@ class PromptConfig:
     normal: tuple[str, ...] = NORMAL_STATES  # the paper: static prompts, wording unknown
     abnormal: tuple[str, ...] = ABNORMAL_STATES
 
+    LIMITS: ClassVar[dict[str, int]] = {"tokens": 8}
+
     def __post_init__(self) -> None:
-        _require(1 <= self.tokens <= 8, f"prompts.tokens must be 1 to 8, got {self.tokens}")
+        super().__post_init__()
+        for template in self.normal + self.abnormal:
+            _require(template.count("{}") == 1, f"a prompt must hold {{}} once, for the name, got {template!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SynthesisConfig:
+class SynthesisConfig(_Section):
     """The conditional VAE that draws features of a class."""
 
     latent: int = 32  # our choice: channels of the latent
@@ -53,9 +75,11 @@ class SynthesisConfig:
     width: int = 96  # channels of the decoder
     kl_weight: float = 1e-2
 
+    LIMITS: ClassVar[dict[str, int]] = {"latent": 1024, "layout": 64, "width": 2048}
+
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructionConfig:
+class ReconstructionConfig(_Section):
     """The transformer that rebuilds a patch from the others (UniAD's layout, which the paper builds on)."""
 
     dim: int = 128  # UniAD has 256: too slow for two CPU cores
@@ -64,17 +88,27 @@ class ReconstructionConfig:
     pack: int = 2  # our choice: pack x pack patches make one token, so that a fine grid stays affordable
     neighbourhood: int = 7  # tokens: a token may not look at the window of this side around itself (UniAD)
 
+    LIMITS: ClassVar[dict[str, int]] = {"dim": 2048, "depth": 32, "heads": 64, "pack": 8}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fits = self.dim % 2 == 0 and self.dim % self.heads == 0
+        _require(fits, f"reconstruction.dim must be even and divisible by heads, got {self.dim} and {self.heads}")
+        _require(self.neighbourhood % 2 == 1, f"reconstruction.neighbourhood must be odd, got {self.neighbourhood}")
+
 
 @dataclass(frozen=True, kw_only=True)
-class SemanticConfig:
+class SemanticConfig(_Section):
     """The normal / abnormal classifier in the joint space of image and text."""
 
     hidden: int = 256  # our choice: one hidden layer; a linear projection cannot separate zero-mean noise
     temperature: float = 0.07
 
+    LIMITS: ClassVar[dict[str, int]] = {"hidden": 8192}
+
 
 @dataclass(frozen=True, kw_only=True)
-class Phase1Config:
+class Phase1Config(_Section):
     """Learning the names and the generator."""
 
     steps: int = 200
@@ -86,7 +120,7 @@ class Phase1Config:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase2Config:
+class Phase2Config(_Section):
     """Learning reconstruction and semantics."""
 
     steps: int = 800  # our choice: what 20 minutes on two CPU cores allow; longer is better
@@ -101,12 +135,13 @@ class Phase2Config:
     semantic_weight: float = 1.0  # of its loss beside the reconstruction loss
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         p = self.synthesis_probability
         _require(0 <= p <= 1, f"phase2.synthesis_probability must be in [0, 1], got {p}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoringConfig:
+class ScoringConfig(_Section):
     """From residuals and logits to one map and one number."""
 
     semantic_weight: float = 0.1  # lambda, on standardised scores
@@ -114,11 +149,12 @@ class ScoringConfig:
     smoothing: float = 0.7  # patches, standard deviation of the Gaussian over the map; 0 = none
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require(0 < self.top_fraction <= 1, f"scoring.top_fraction must be in (0, 1], got {self.top_fraction}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrationConfig:
+class CalibrationConfig(_Section):
     """How held-out normal images set the scale and the threshold."""
 
     folds: int = 2  # each normal image is scored by a model that has not seen it
@@ -126,6 +162,7 @@ class CalibrationConfig:
     false_alarm_rate: float = 0.05  # of normal images, at the default threshold
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require(self.folds >= 2, f"calibration.folds must be at least 2, got {self.folds}")
         rate = self.false_alarm_rate
         _require(0 < rate < 1, f"calibration.false_alarm_rate must be in (0, 1), got {rate}")
@@ -153,7 +190,7 @@ class LTADConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build from ``to_dict``'s result; ValueError names every unknown and missing key."""
-        return _build(cls, values, "config")
+        return build_section(cls, values, "config")
 
     def override(self, assignment: str) -> Self:
         """Change one value by ``section.key=value``; the key must exist and the value must be of its type."""
@@ -185,9 +222,10 @@ def _leaves(values: dict[str, Any], prefix: str = "") -> list[str]:
     return names
 
 
-def _build(cls: type, values: dict[str, Any], where: str) -> Any:
-    """Make the dataclass ``cls`` from plain values, refusing what does not fit."""
-    types = typing.get_type_hints(cls)
+def build_section(cls: type, values: dict[str, Any], where: str) -> Any:
+    """Make the dataclass ``cls`` from plain JSON values; ValueError names every unknown, missing or mistyped key."""
+    hints = typing.get_type_hints(cls)
+    types = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
     unknown, missing = sorted(values.keys() - types.keys()), sorted(types.keys() - values.keys())
     if unknown or missing:
         raise ValueError(f"{where} does not fit this version: unknown keys {unknown}, missing keys {missing}")
@@ -197,7 +235,7 @@ def _build(cls: type, values: dict[str, Any], where: str) -> Any:
 def _convert(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         _require(isinstance(value, dict), f"{where} must be a section, got {value!r}")
-        return _build(typing.cast(type, kind), value, where)
+        return build_section(typing.cast(type, kind), value, where)
     if typing.get_origin(kind) is tuple:
         (item, _) = typing.get_args(kind)
         _require(isinstance(value, list) and len(value) > 0, f"{where} must be a list, got {value!r}")

@@ -6,16 +6,14 @@ from ltad.checkpoint import CheckpointCard, read_card
 from ltad.evaluation import percent
 from ltad.files import write_text
 
+FRONT_MATTER = "---\nlibrary_name: ltad\ntags: [anomaly-detection, long-tailed]\n---"
+
 
 def write_model_card(folder: Path) -> None:
     """Write the card from ``config.json`` and, where there is one, ``metrics.json``."""
     card = read_card(folder)
-    sections = [_front_matter(card), f"# {card.name}", _what(card), _classes(card), _again(card)]
+    sections = [FRONT_MATTER, f"# {card.name}", _what(card), _classes(card), _again(card)]
     write_text(folder / "README.md", "\n\n".join(sections) + "\n")
-
-
-def _front_matter(card: CheckpointCard) -> str:
-    return "---\nlibrary_name: ltad\ntags: [anomaly-detection, long-tailed]\n---"
 
 
 def _what(card: CheckpointCard) -> str:

@@ -64,8 +64,8 @@ class Prediction:
     """What is known of one photograph.
 
     anomaly_map: (H, W) float32 in the photograph's pixels, in standard deviations above normal.
-    matches: every class, the most similar first. known: False where no learned name fits the image.
-    margin: similarity of the best match minus the second best.
+    matches: every class, the most similar first. known: False where the name of the class it was judged as does not
+    fit the image.
     part_scores: of reconstruction and semantics alone. seconds: per step.
     """
 
@@ -178,7 +178,7 @@ class Predictor:
             part_scores=dict(zip(PARTS, scored.part_scores[0].tolist(), strict=True)),
             judgement=judgement,
             regions=regions,
-            notes=photo.notes + _judgement_notes(judgement, name, known, self.card),
+            notes=photo.notes + _judgement_notes(judgement, name, known, matches[0].name, self.card),
             seconds=clock.seconds,
         )
 
@@ -267,17 +267,23 @@ def find_regions(anomaly_map: np.ndarray, threshold: float, size: tuple[int, int
     regions = []
     for index, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[rows, columns] == index
-        x, y = round(columns.start * sx), round(rows.start * sy)
+        x, y = min(round(columns.start * sx), width - 1), min(round(rows.start * sy), height - 1)
         box = (x, y, max(1, round(columns.stop * sx) - x), max(1, round(rows.stop * sy) - y))
         area = max(1, round(int(inside.sum()) * sx * sy))
         regions.append(Region(box, area, float(fine[rows, columns][inside].max())))
     return tuple(sorted(regions, key=lambda region: -region.peak))
 
 
-def _judgement_notes(judgement: Judgement, name: str, known: bool, card: CheckpointCard) -> tuple[str, ...]:
+def _judgement_notes(
+    judgement: Judgement, name: str, known: bool, nearest: str, card: CheckpointCard
+) -> tuple[str, ...]:
     """What a person should know before trusting the verdict."""
     notes = []
-    if not known:
+    if not known and nearest != name:
+        notes.append(
+            f"the image does not look like “{name}”, which was given; the nearest learned class is “{nearest}”"
+        )
+    elif not known:
         notes.append(
             "unknown product: the image fits none of the learned classes well, so the verdict, made as "
             f"“{name}”, means little"

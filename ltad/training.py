@@ -174,6 +174,7 @@ def train(
         metrics=None,
     )
     checkpoint = Checkpoint(card=card, model=final, statistics=statistics)
+    (output / "metrics.json").unlink(missing_ok=True)  # of whatever was there before
     save_checkpoint(checkpoint)
     shutil.rmtree(stages, ignore_errors=True)
     return checkpoint

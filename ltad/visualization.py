@@ -19,10 +19,14 @@ def _colour_table() -> np.ndarray:
     return table
 
 
+def full_scale(threshold: float) -> float:
+    """The map's value at the top of the scale; always positive."""
+    return THRESHOLDS * max(threshold, 1e-6)
+
+
 def colour_levels(anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
     """The map (H, W) on the fixed scale, uint8: 0 = normal or below, 128 = threshold, 255 = twice it or above."""
-    scale = max(threshold, 1e-6) * THRESHOLDS
-    return (np.clip(anomaly_map / scale, 0, 1) * 255).round().astype(np.uint8)
+    return (np.clip(anomaly_map / full_scale(threshold), 0, 1) * 255).round().astype(np.uint8)
 
 
 def map_layer(anomaly_map: np.ndarray, threshold: float) -> Image.Image:

@@ -82,7 +82,6 @@ def test_inspect_of_good_files_succeeds_and_writes_nothing_unasked(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="files of one name from two folders overwrite each other without a word")
 def test_pictures_of_files_with_one_name_are_all_kept(
     toy_checkpoint: Path, dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

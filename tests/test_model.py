@@ -45,7 +45,7 @@ def some_maps(foundation: FoundationModel, images: int, generator: torch.Generat
 
 
 def test_maps_of_several_strides_become_one_grid_of_patches() -> None:
-    patches = PatchFeatures([2, 3], (4, 6), pool=1)
+    patches = PatchFeatures([0, 1], [2, 3], (4, 6), pool=1)
     fine, coarse = torch.arange(48.0).reshape(1, 2, 4, 6), torch.full((1, 3, 2, 3), 7.0)
     joined = patches([fine, coarse])
     assert joined.shape == (1, 24, patches.feature_dim)
@@ -55,7 +55,7 @@ def test_maps_of_several_strides_become_one_grid_of_patches() -> None:
 
 def test_pooling_keeps_constants_at_the_border() -> None:
     constant = torch.full((1, 2, 5, 5), 3.0)
-    torch.testing.assert_close(PatchFeatures([2], (5, 5), pool=3)([constant]), torch.full((1, 25, 2), 3.0))
+    torch.testing.assert_close(PatchFeatures([0], [2], (5, 5), pool=3)([constant]), torch.full((1, 25, 2), 3.0))
 
 
 def test_standardising_counts_every_class_the_same(
@@ -264,7 +264,7 @@ def test_both_presets_can_be_built(foundation: FoundationModel, config: LTADConf
 
 def test_unknown_strides_are_refused(foundation: FoundationModel) -> None:
     config = default().override("patches.strides=[4]")
-    with pytest.raises(ValueError, match=r"patches\.strides must be among \[8, 16, 32\], got \[4\]"):
+    with pytest.raises(ValueError, match=r"patches\.strides must be different ones of \[8, 16, 32\], got \[4\]"):
         build_model(config, foundation, torch.zeros(2, 2, foundation.token_size))
 
 

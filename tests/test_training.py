@@ -78,7 +78,6 @@ def test_an_interrupted_training_ends_with_the_same_bits(
     assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors"]
 
 
-@pytest.mark.xfail(strict=True, reason="reading the text tower draws from the seeded generator of the initial weights")
 def test_initial_weights_depend_on_the_seed_only(foundation: FoundationModel, few: Dataset, short: LTADConfig) -> None:
     features = cache_features(few.train[:3], few.class_names, foundation, quiet)
     config = short.override("phase1.steps=1").override("phase2.steps=1")
@@ -116,7 +115,6 @@ def test_what_is_trained_and_what_is_written_are_the_same_numbers(
     assert not model.training and not any(p.requires_grad for p in model.parameters())
 
 
-@pytest.mark.xfail(strict=True, reason="the first maps are taken, whatever patches.strides says: stride 8 for (16,)")
 def test_the_preset_of_the_paper_can_be_trained(foundation: FoundationModel, few: Dataset) -> None:
     config = paper()
     for assignment in ("reconstruction.dim=32", "phase1.steps=2", "phase2.steps=2", "phase2.batch_size=2"):
@@ -126,7 +124,6 @@ def test_the_preset_of_the_paper_can_be_trained(foundation: FoundationModel, few
     assert model.patches.mean.shape == (120,)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="fails only after all the training, without a sentence")
 def test_single_images_only_are_refused_with_a_sentence(
     train_toy: Callable, few: Dataset, short: LTADConfig, tmp_path: Path
 ) -> None:

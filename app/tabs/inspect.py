@@ -53,6 +53,7 @@ def build(predictors: Predictors) -> None:
             result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
             with gr.Accordion("Report (JSON)", open=False):
                 report = gr.JSON(elem_id="report", show_label=False)
+
     @told_plainly
     def inspect_photo(path: str | None, checkpoint: str, class_name: str) -> tuple[str, Any]:
         if path is None:
