@@ -6,6 +6,7 @@ import gradio as gr
 from PIL import Image
 
 from app.errors import told_plainly
+from app.photograph import Photograph
 from app.predictors import Predictors
 from ltad.checkpoint import summarise
 from ltad.errors import ImageError
@@ -51,7 +52,7 @@ def build(predictors: Predictors) -> None:
         return [summarise(predictors.card(name)) for name in predictors.names()]
 
     with gr.Row(visible=False):
-        image = gr.Image(type="filepath", image_mode=None, label="image")
+        image = Photograph(label="image")
         checkpoint = gr.Textbox(label="checkpoint")
         class_name = gr.Textbox(AUTO, label="class_name")
         picture = gr.Image(format="png", label="overlay")

@@ -86,7 +86,7 @@ def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> No
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"this is no picture")
     page.set_input_files("#photograph input[type=file]", broken)
-    expect(page.locator(".toast-body, .toast-wrap")).to_contain_text("is not an image", timeout=WAIT)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("is not an image", timeout=WAIT)
 
 
 def test_choosing_a_checkpoint_changes_classes_and_examples(page: Page) -> None:

@@ -7,6 +7,7 @@ import gradio as gr
 from app.cards import EMPTY, result_cards
 from app.errors import told_plainly
 from app.examples import caption, examples_for
+from app.photograph import Photograph
 from app.predictors import Predictors
 from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
 from ltad.predictor import AUTO
@@ -22,11 +23,9 @@ def build(predictors: Predictors) -> None:
     first = names[0] if names else None
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
-            photo = gr.Image(
+            photo = Photograph(
                 label="Photograph",
                 placeholder=f"Drop or paste a photograph, or click to choose one\n{LIMITS}",
-                type="filepath",
-                image_mode=None,
                 format="png",
                 sources=["upload", "clipboard"],
                 height=340,

@@ -1,0 +1,22 @@
+"""The input for a photograph: Gradio's image component that leaves the decoding to us."""
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+
+class Photograph(gr.Image):
+    """An image input that gives the path of the uploaded file, untouched and unopened.
+
+    Gradio's own would open the file first: what it cannot read ends in an error without a word, and a 16-bit image
+    loses its upper bits.
+    """
+
+    is_template = True  # for the browser it is the image component
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        """Give the path of the uploaded file, which Gradio has checked to be one."""
+        if payload is None:
+            return None
+        if payload.path is None:
+            raise gr.Error("The image came without a file. Send it as an upload.", print_exception=False)
+        return payload.path
