@@ -11,11 +11,9 @@ from ltad.checkpoint import CheckpointCard
 ASSETS = Path(__file__).parent.parent / "assets" / "examples"
 # Cells of the ELPV data set that are not among industrial-natural's training images.
 SOLAR_CELLS = {
-    "solar_mono": {"good": ("cell0004", "cell0009"), "defective": ("cell0001", "cell0005", "cell0007")},
-    "solar_poly": {"good": ("cell0061", "cell0063"), "defective": ("cell0068", "cell0076", "cell0083")},
+    "solar_mono": {"good": ("cell0465", "cell1256"), "defective": ("cell0459", "cell0915", "cell1073")},
+    "solar_poly": {"good": ("cell0690", "cell2113"), "defective": ("cell0243", "cell0620", "cell1622")},
 }
-
-
 EXAMPLES_PER_CLASS = 4
 TILE = 160  # pixels, on the sheet of all examples
 

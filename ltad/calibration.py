@@ -50,8 +50,9 @@ class Calibration:
     def is_known(self, class_name: str, similarity: float) -> bool:
         """Whether an image fits a class's name at least half as well as that class's normal images usually do.
 
-        Our choice: on six real products half the median lies between a class's own images, defective ones included,
-        and photographs of anything else. A class of one image takes the median of all.
+        Our choice: at half the median, 99 % of test images of both shipped checkpoints are known, defective ones
+        included, and 13 % and 38 % of the images of the other checkpoint's products pass for one of its own. A class of
+        one image takes the median of all.
         """
         own = self.similarities[class_name]
         usual = median(own or [s for similarities in self.similarities.values() for s in similarities])
