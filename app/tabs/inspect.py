@@ -12,10 +12,11 @@ from app.predictors import Predictors
 from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
 from ltad.predictor import AUTO
 
-# On a phone the verdict lies below the fold; where it is in sight, nothing moves.
+# The verdict may lie below the fold (on a phone) or above it (after the examples); where it is in sight, nothing moves.
 SHOW_RESULT = """() => {
     const result = document.querySelector('#result');
-    if (result.getBoundingClientRect().top > 0.8 * window.innerHeight) result.scrollIntoView();
+    const top = result.getBoundingClientRect().top;
+    if (top < 0 || top > 0.8 * window.innerHeight) result.scrollIntoView();
 }"""
 LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
 
