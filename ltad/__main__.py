@@ -236,12 +236,11 @@ def _checkpoints(options: argparse.Namespace) -> int:
 
 def _describe(row: dict[str, Any]) -> str:
     """Two lines on a checkpoint."""
-    from ltad.evaluation import percent
+    from ltad.evaluation import in_words
 
-    figures = ", ".join(f"{group} {percent(mean['image_auroc'])}" for group, mean in (row["mean"] or {}).items())
     return (
         f"{row['name']}: {row['data']}, {row['imbalance']}, {len(row['classes'])} classes on {row['foundation']}\n"
-        f"  image AUROC {figures or 'not measured'}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…"
+        f"  image AUROC {in_words(row['mean'])}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…"
     )
 
 

@@ -182,6 +182,13 @@ def _figures(row: dict[str, Any]) -> str:
     return " ".join(f"{cell:>11}" for cell in cells)
 
 
+def in_words(means: dict[str, dict[str, Any]] | None) -> str:
+    """The image AUROC over all, head and tail classes on one line, in per cent."""
+    return (
+        ", ".join(f"{group} {percent(mean['image_auroc'])}" for group, mean in (means or {}).items()) or "not measured"
+    )
+
+
 def percent(value: float | None) -> str:
     """A figure in per cent with one decimal, "n/a" where it is undefined."""
     return "n/a" if value is None else f"{100 * value:.1f}"

@@ -9,6 +9,7 @@ from app.errors import told_plainly
 from app.examples import caption, examples_for
 from app.photograph import Photograph
 from app.predictors import Predictors
+from ltad.evaluation import in_words
 from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
 from ltad.predictor import AUTO
 
@@ -94,15 +95,10 @@ def _about(predictors: Predictors, checkpoint: str | None) -> str:
         return "No checkpoint is here yet. Train one with `python -m ltad train --data demo --output checkpoints/demo`."
     card = predictors.card(checkpoint)
     counts = sorted((c.n_train for c in card.classes), reverse=True)
-    measured = card.metrics["mean"] if card.metrics else {}
-    figures = ", ".join(
-        f"{group} {100 * measured[group]['image_auroc']:.1f}"
-        for group in ("all", "head", "tail")
-        if group in measured and measured[group]["image_auroc"] is not None
-    )
+    figures = in_words(card.metrics["mean"] if card.metrics else None)
     return (
         f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images ({card.data.imbalance}). "
-        f"Image AUROC on its test images, per cent: {figures or 'not measured'}."
+        f"Image AUROC on its test images, per cent: {figures}."
     )
 
 
