@@ -120,6 +120,12 @@ def test_two_masks_of_one_image(root: Path) -> None:
         folder_dataset(root)
 
 
+def test_a_mask_of_two_images(root: Path) -> None:
+    picture(root / "bolt" / "test" / "dent" / "000.jpg")
+    with pytest.raises(DatasetError, match=r"ground_truth/dent” cannot tell “.*000\.jpg” and “.*000\.png” apart"):
+        folder_dataset(root)
+
+
 def test_a_mask_of_another_size(root: Path) -> None:
     mask_file(root / "bolt" / "ground_truth" / "dent" / "000_mask.png", size=(20, 32))
     sample = next(sample for sample in folder_dataset(root).test if sample.name == "bolt/test/dent/000.png")

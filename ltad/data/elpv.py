@@ -11,11 +11,9 @@ import importlib.util
 import random
 from pathlib import Path
 
-from PIL import Image
-
 from ltad.data import GOOD, Dataset, Sample
+from ltad.data.listing import file_sample
 from ltad.errors import DatasetError
-from ltad.images import open_photo
 
 DEFECTIVE = "defective"
 TEST_PER_LABEL = 150
@@ -40,7 +38,7 @@ def elpv_dataset() -> Dataset:
     for class_name, kinds in _listing(folder / "labels.csv").items():
         for defect, names in kinds.items():
             random.Random(f"{class_name}/{defect}").shuffle(names)
-            samples = [_sample(folder, name, class_name, defect) for name in names]
+            samples = [file_sample(folder / name, folder, class_name, defect) for name in names]
             test += samples[:TEST_PER_LABEL]
             train += samples[TEST_PER_LABEL:] if defect == GOOD else []
     by_name = functools.partial(sorted, key=lambda sample: (sample.class_name, sample.name))
@@ -61,11 +59,3 @@ def _listing(path: Path) -> dict[str, dict[str, list[str]]]:
             f"“{path}” is not as expected. Install elpv-dataset again: pip install elpv-dataset"
         ) from error
     return listing
-
-
-def _sample(folder: Path, name: str, class_name: str, defect: str) -> Sample:
-    return Sample(name=name, class_name=class_name, defect=defect, read=functools.partial(_read, folder / name))
-
-
-def _read(path: Path) -> Image.Image:
-    return open_photo(path).image

@@ -1,22 +1,24 @@
-"""Folders in the layout of MVTec AD, which VisA and others are also given in.
+"""Folders in the layout of MVTec AD, which others are also given in.
 
 CLASS/train/good/*, CLASS/test/good/*, CLASS/test/DEFECT/*, and where there are masks
 CLASS/ground_truth/DEFECT/STEM_mask.png or STEM.png. A folder with train/good in it is one class.
 """
 
-import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from ltad.data import GOOD, Dataset, Sample
-from ltad.errors import DatasetError, ImageError
-from ltad.images import open_photo
+from ltad.data.listing import existing_folder, file_sample, how_to_name, image_files, pair_masks, visible
+from ltad.errors import DatasetError
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+_SUFFIX = "_mask"
+
+
+def class_folders(root: Path) -> list[Path]:
+    """List the folders that hold train/good: the root itself, or some of those in it."""
+    if (root / "train" / GOOD).is_dir():
+        return [root]
+    return [folder for folder in visible(root) if (folder / "train" / GOOD).is_dir()]
 
 
 def folder_dataset(root: str | os.PathLike[str]) -> Dataset:
@@ -26,17 +28,12 @@ def folder_dataset(root: str | os.PathLike[str]) -> Dataset:
         DatasetError: no such folder, no class with training images, two masks for one image, or an image without its
             mask where its defect has masks, or a mask without its image.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise DatasetError(f"There is no folder “{root}”. Give the folder that holds the classes.")
-    folders = (
-        [root] if (root / "train" / GOOD).is_dir() else [f for f in _sorted(root) if (f / "train" / GOOD).is_dir()]
-    )
+    root = existing_folder(root)
     train, test = [], []
-    for folder in folders:
-        names = {"class_name": folder.resolve().name, "prefix": "" if folder == root else f"{folder.name}/"}
-        train += [_sample(path, folder, GOOD, None, **names) for path in _images(folder / "train" / GOOD)]
-        test += _test_samples(folder, **names)
+    for folder in class_folders(root):
+        class_name = folder.resolve().name
+        train += [file_sample(path, root, class_name) for path in image_files(folder / "train" / GOOD)]
+        test += _test_samples(folder, root, class_name)
     if not train:
         looked_for = "a CLASS/train/good or a train/good with images in it"
         raise DatasetError(
@@ -45,74 +42,24 @@ def folder_dataset(root: str | os.PathLike[str]) -> Dataset:
     return Dataset(name=root.resolve().name, train=tuple(train), test=tuple(test))
 
 
-def _test_samples(folder: Path, class_name: str, prefix: str) -> list[Sample]:
+def _test_samples(folder: Path, root: Path, class_name: str) -> list[Sample]:
     """List one class's test images, the anomalous ones with their masks where there are any."""
     samples = []
-    for kind in _sorted(folder / "test"):
-        paths = _images(kind) if kind.is_dir() else []
-        masks = {} if kind.name == GOOD else _masks(folder / "ground_truth" / kind.name, paths)
-        for path in paths:
-            read_mask = functools.partial(_read_mask, masks[path], path) if path in masks else None
-            samples.append(_sample(path, folder, kind.name, read_mask, class_name, prefix))
-    for kind in _sorted(folder / "ground_truth"):
-        if kind.is_dir() and not (folder / "test" / kind.name).is_dir() and (masks := _images(kind)):
-            raise DatasetError(f"The mask “{masks[0]}” has no image in “{folder / 'test' / kind.name}”. {_PAIR}")
+    for kind in visible(folder / "test"):
+        paths = image_files(kind)
+        masks = {} if kind.name == GOOD else _masks(paths, folder / "ground_truth" / kind.name)
+        samples += [file_sample(path, root, class_name, kind.name, masks.get(path)) for path in paths]
+    for kind in visible(folder / "ground_truth"):
+        if not (folder / "test" / kind.name).is_dir() and (masks := image_files(kind)):
+            where = folder / "test" / kind.name
+            raise DatasetError(f"The mask “{masks[0]}” has no image in “{where}”. {how_to_name(_SUFFIX)}")
     return samples
 
 
-_PAIR = "Give each mask the name of its image, with or without “_mask”."
-
-
-def _masks(folder: Path, images: list[Path]) -> dict[Path, Path]:
-    """Pair the masks of one defect with its images; empty where the folder is missing."""
-    if not folder.is_dir():
-        return {}
-    by_stem = {path.stem: path for path in images}
-    pairs: dict[Path, Path] = {}
-    for mask in _images(folder):
-        image = by_stem.get(mask.stem) or by_stem.get(mask.stem.removesuffix("_mask"))
-        if image is None:
-            raise DatasetError(f"The mask “{mask}” has no image. {_PAIR}")
-        if image in pairs:
-            raise DatasetError(f"“{pairs[image]}” and “{mask}” are both masks of one image. Remove one of them.")
-        pairs[image] = mask
-    for image in images:
+def _masks(images: list[Path], folder: Path) -> dict[Path, Path]:
+    """Pair all images of one defect with their masks; empty where the folder is missing."""
+    pairs = pair_masks(images, folder, _SUFFIX)
+    for image in images if folder.is_dir() else ():
         if image not in pairs:
-            raise DatasetError(f"“{image}” has no mask in “{folder}”. {_PAIR}")
+            raise DatasetError(f"“{image}” has no mask in “{folder}”. {how_to_name(_SUFFIX)}")
     return pairs
-
-
-def _sample(
-    path: Path, folder: Path, defect: str, read_mask: Callable[[], np.ndarray] | None, class_name: str, prefix: str
-) -> Sample:
-    name = prefix + path.relative_to(folder).as_posix()
-    read = functools.partial(_read, path)
-    return Sample(name=name, class_name=class_name, defect=defect, read=read, read_mask=read_mask)
-
-
-def _read(path: Path) -> Image.Image:
-    return open_photo(path).image
-
-
-def _read_mask(path: Path, image: Path) -> np.ndarray:
-    """Return where the mask is over 0, after checking its size against the upright image's."""
-    try:
-        mask = np.asarray(open_photo(path).image).any(axis=2)
-    except ImageError as error:
-        raise DatasetError(f"The mask cannot be used: {error}") from error
-    width, height = _read(image).size
-    if mask.shape != (height, width):
-        sizes = f"{mask.shape[1]} x {mask.shape[0]} pixels, its image {width} x {height}"
-        raise DatasetError(f"The mask “{path}” has {sizes}. Make both the same size.")
-    return mask
-
-
-def _images(folder: Path) -> list[Path]:
-    return [path for path in _sorted(folder) if path.suffix.lower() in EXTENSIONS and path.is_file()]
-
-
-def _sorted(folder: Path) -> list[Path]:
-    """List a folder by name, hidden entries left out; empty where it is missing."""
-    if not folder.is_dir():
-        return []
-    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda path: path.name)
