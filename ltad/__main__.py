@@ -82,7 +82,7 @@ def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
 
 def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", required=True, metavar="DIR|demo|elpv", help="a folder in the MVTec AD layout, or a name"
+        "--data", required=True, metavar="DIR|demo|elpv", help="a folder as MVTec AD, VisA or DAGM is, or a name"
     )
     parser.add_argument(
         "--imbalance", default="none", metavar="none|expN|stepN[-reverse]", help="e.g. exp100; or a split file"

@@ -146,6 +146,18 @@ def test_folders_that_hold_no_class(tmp_path: Path) -> None:
         folder_dataset(tmp_path)
 
 
+def test_a_folder_of_no_known_layout_names_those_that_were_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(
+        DatasetError, match=r"MVTec AD \(CLASS/train/good\), VisA \(split_csv/1cls\.csv\), DAGM \(Class1/"
+    ):
+        open_dataset(str(tmp_path))
+    with pytest.raises(DatasetError, match=r"There is no folder “.*absent”"):
+        open_dataset(str(tmp_path / "absent"))
+    (tmp_path / "bolt" / "train" / "good").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="holds no class"):
+        open_dataset(str(tmp_path))
+
+
 def test_masks_are_on_the_image_as_shown_upright(tmp_path: Path) -> None:
     picture(tmp_path / "train" / "good" / "0.png")
     exif = Image.Exif()
