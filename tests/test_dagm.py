@@ -40,7 +40,8 @@ def root(tmp_path: Path) -> Path:
         save(root / part / "Label" / "0002_label.PNG", ellipse())  # 1, not 255
     for part in ("Train", "Test"):
         (root / "Class1" / part / "Label" / "Labels.txt").write_text(LABELS, encoding="utf-8")
-    (root / "readme.txt").write_text("not listed")
+    save(root / "Drafts" / "Train" / "0001.PNG", np.zeros((HEIGHT, WIDTH)))  # not listed, like the next
+    (root / "readme.txt").write_text("")
     return root
 
 

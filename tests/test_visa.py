@@ -112,7 +112,7 @@ def test_every_number_over_0_is_anomalous(
 
 def test_columns_in_any_order_beside_others(root: Path, lists: Lists) -> None:
     expected = [sample.name for sample in visa_dataset(root).train]
-    lists([["note", *HEADER[::-1]], *(["", *row[::-1]] for row in ROWS)])
+    lists([[*HEADER[::-1], "note"], *([*row[::-1], "x"] for row in ROWS)])
     text = (root / LISTING).read_text()
     (root / LISTING).write_text("\ufeff" + text, encoding="utf-8")
     assert [sample.name for sample in visa_dataset(root).train] == expected
@@ -131,6 +131,7 @@ def test_a_missing_column_is_named(column: int, root: Path, lists: Lists) -> Non
         (["candle", "train", "normal", "candle/0.JPG", ""], r"names “candle/0\.JPG”, which is no file in “.*VisA”"),
         (["candle", "train", "normal", "candle/Data", ""], "names “candle/Data”, which is no file"),
         (["candle", "train", "normal", "", ""], "names “”, which is no file"),
+        (["candle", "train", "normal"], "names “”, which is no file"),
         (["candle", "train", "normal", "../VisA/" + FLAWED, ""], r"names “\.\./VisA/candle.*”, which is no file"),
         (["candle", "test", "anomaly", FLAWED, "candle/0.png"], r"names “candle/0\.png”, which is no file"),
         (["candle", "test", "bad", FLAWED, MASK], "has the label “bad”. It must be normal or anomaly"),
@@ -147,6 +148,12 @@ def test_a_missing_column_is_named(column: int, root: Path, lists: Lists) -> Non
 def test_an_odd_row_is_named_by_its_line(row: list[str], sentence: str, root: Path, lists: Lists) -> None:
     lists([HEADER, ROWS[3], row])
     with pytest.raises(DatasetError, match=rf"^Line 3 of “.*split_csv/1cls\.csv” {sentence}"):
+        visa_dataset(root)
+
+
+def test_a_file_elsewhere_is_not_part_of_the_data_set(root: Path, lists: Lists) -> None:
+    lists([HEADER, ["candle", "train", "normal", str(root / NORMAL), ""]])
+    with pytest.raises(DatasetError, match=r"Line 2 .* names “/.*0001\.JPG”, which is no file in"):
         visa_dataset(root)
 
 

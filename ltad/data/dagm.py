@@ -66,7 +66,7 @@ def _check(path: Path, has_label: dict[str, bool]) -> None:
     After a first line with a number, its columns are a number, 1 for defective or 0, the image, and others.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"“{path}” cannot be read. Copy it from the data set again.") from error
     for number, columns in enumerate(map(str.split, lines), start=1):
