@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ltad.data import GOOD, Dataset, Sample
-from ltad.data.longtail import long_tail, long_tail_counts, read_split, split_hash, tail_classes, write_split
+from ltad.data.longtail import (
+    long_tail,
+    long_tail_counts,
+    read_split,
+    split_hash,
+    tail_classes,
+    write_split,
+)
 from ltad.errors import DatasetError
 
 MVTEC = {
@@ -25,6 +32,23 @@ imbalances = st.one_of(
               st.sampled_from(["", "-reverse"])),
 )  # fmt: skip
 orders = st.sampled_from(["alphabetical", "size"])
+
+
+UNUSUAL = {  # names as VisA and DAGM give them
+    "candle": ["candle/Data/Images/Normal/0000.JPG", "candle/Data/Images/Normal/0001.JPG"],
+    "Class1": ["Class1/Train/0001.PNG"],
+    "Class10": ["Class10/Class10/Train/0001.PNG"],
+}
+
+
+def dataset_named(names: dict[str, list[str]], dataset_name: str = "toy") -> Dataset:
+    """Training samples of these names, class by class."""
+    train = tuple(
+        Sample(name=name, class_name=class_name, defect=GOOD, read=lambda: Image.new("RGB", (16, 16)))
+        for class_name, inside in names.items()
+        for name in inside
+    )
+    return Dataset(name=dataset_name, train=train, test=())
 
 
 def dataset_of(counts: dict[str, int]) -> Dataset:
@@ -172,11 +196,47 @@ def test_plain_lists_are_read_too(tmp_path: Path) -> None:
     assert names(read_split(path, dataset)) == ["a/train/good/002.png", "a/train/good/000.png"]
 
 
+@settings(deadline=None)
+@given(st.sets(st.text(st.sampled_from('a/\\ .{"ä\u2028\x85\n'), min_size=1), min_size=1, max_size=5))
+def test_files_bring_back_any_name(tmp_path_factory: pytest.TempPathFactory, inside: set[str]) -> None:
+    dataset = dataset_named({"a": sorted(inside)})
+    path = tmp_path_factory.mktemp("names") / "split.json"
+    write_split(dataset, path)
+    assert names(read_split(path, dataset)) == sorted(inside)
+
+
+def test_an_image_listed_twice_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text('a/train/good/001.png\n{"filename": "a/train/good/001.png"}\ntoy/a/train/good/001.png\n')
+    assert names(read_split(path, dataset_of({"a": 3}))) == ["a/train/good/001.png"]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("leading", ["", "./", "toy/", "./toy/"])
+def test_paths_of_every_layout_with_and_without_the_name_of_the_folder(
+    leading: str, as_json: bool, tmp_path: Path
+) -> None:
+    dataset = dataset_named(UNUSUAL)
+    listed = [UNUSUAL["Class10"][0], UNUSUAL["candle"][1], UNUSUAL["Class1"][0]]
+    lines = [json.dumps({"filename": leading + name}) if as_json else leading + name for name in listed]
+    (tmp_path / "split").write_text("\n".join(lines))
+    assert names(read_split(tmp_path / "split", dataset)) == listed
+
+
+def test_a_name_as_it_stands_comes_before_one_without_the_folder(tmp_path: Path) -> None:
+    dataset = dataset_named({"bolt": ["bolt/train/0.png", "train/0.png", "train/1.png"]}, dataset_name="bolt")
+    (tmp_path / "split").write_text("bolt/train/0.png\nbolt/train/1.png\n")
+    assert names(read_split(tmp_path / "split", dataset)) == ["bolt/train/0.png", "train/1.png"]
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("a/test/good/000.png", "Line 2 .* names no training image of toy: a/test/good/000.png"),
         ('{"filename": "b/train/good/000.png"}', "Line 2 .*: b/train/good/000.png"),
+        ("toys/a/train/good/000.png", "Line 2 .*: toys/a/train/good/000.png"),
+        ("toy/toy/a/train/good/000.png", "Line 2 .*: toy/toy/a/train/good/000.png"),
+        ("other/toy/a/train/good/000.png", "Line 2 .*: other/toy/a/train/good/000.png"),
         ('{"file": "a/train/good/000.png"}', "Line 2 .* names no training image"),
         ('{"filename": 3}', "Line 2 .* names no training image"),
         ("{broken", "Line 2 .* names no training image"),

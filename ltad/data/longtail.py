@@ -112,14 +112,15 @@ def _row(sample: Sample) -> dict[str, object]:
 def read_split(path: str | os.PathLike[str], dataset: Dataset) -> Dataset:
     """Return the data set with the training samples that the file lists, in its order.
 
-    The file holds UniAD-style JSON objects or plain paths inside the data set, one a line; lines of UniAD's test
-    images (another folder than "train") are not for this and are refused like any unknown name.
+    The file holds UniAD-style JSON objects or plain paths inside the data set, one a line. A path may begin with the
+    data set's own name (mvtec/bottle/train/good/000.png); one that is a name as it stands is taken so. An image that
+    is listed twice counts once. Lines of test images are not for this and are refused like any unknown name.
 
     Raises:
         DatasetError: the file cannot be read, is empty, or names what is not a training image of the data set.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")  # splitlines would also cut names with U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"The split “{path}” cannot be read. Give a text file of one image a line.") from error
     samples = {sample.name: sample for sample in dataset.train}
@@ -128,10 +129,11 @@ def read_split(path: str | os.PathLike[str], dataset: Dataset) -> Dataset:
         if not line:
             continue
         name = _name(line)
-        if name not in samples:
+        inner = next((spelling for spelling in _spellings(name or "", dataset.name) if spelling in samples), None)
+        if inner is None:
             message = f"Line {number} of the split “{path}” names no training image of {dataset.name}: {name or line}"
             raise DatasetError(f"{message}. Use the data set that the split was made for.")
-        chosen[name] = samples[name]
+        chosen[inner] = samples[inner]
     if not chosen:
         raise DatasetError(f"The split “{path}” lists no image. Make it again with “splits”.")
     return replace(dataset, train=tuple(chosen.values()))
@@ -140,9 +142,15 @@ def read_split(path: str | os.PathLike[str], dataset: Dataset) -> Dataset:
 def _name(line: str) -> str | None:
     """Return the path that a line gives; None where it is a JSON object without one."""
     if not line.startswith("{"):
-        return line.replace("\\", "/").removeprefix("./")
+        return line
     try:
         name = json.loads(line).get("filename")
     except ValueError:
         return None
     return name if isinstance(name, str) else None
+
+
+def _spellings(name: str, dataset_name: str) -> tuple[str, ...]:
+    """The name itself, then as a path of slashes, then without the data set's own name before it."""
+    path = name.replace("\\", "/").removeprefix("./")
+    return name, path, path.removeprefix(f"{dataset_name}/")
