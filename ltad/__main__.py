@@ -245,18 +245,14 @@ def _describe(row: dict[str, Any]) -> str:
 
 
 def _splits(options: argparse.Namespace) -> int:
-    from ltad.data.longtail import tail_classes, write_split
+    from ltad.data.longtail import draw_long_tail, tail_classes, write_split
 
     dataset = _open_split(options)
     write_split(dataset, options.output)
     counts = dataset.train_counts
-    tail = tail_classes(counts)
-    if options.json:
-        print(json.dumps({"counts": counts, "tail": sorted(tail), "output": str(options.output)}))
-        return 0
-    widest = max(counts.values())
-    for name, count in counts.items():
-        print(f"{name:24} {count:5}  {'tail' if name in tail else 'head'}  {'█' * max(1, round(40 * count / widest))}")
+    row = {"counts": counts, "tail": sorted(tail_classes(counts)), "total": len(dataset.train)}
+    row |= {"imbalance_factor": max(counts.values()) / min(counts.values()), "output": str(options.output)}
+    print(json.dumps(row) if options.json else draw_long_tail(counts))
     return 0
 
 

@@ -117,7 +117,9 @@ def test_a_split_is_written_read_and_trained_on(dots: Path, tmp_path: Path, caps
     split, output = tmp_path / "split.jsonl", tmp_path / "made"
     assert main(["splits", "--data", str(dots), "--imbalance", "exp2", "--output", str(split), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told == {"counts": {"dots": 4}, "tail": [], "output": str(split)}
+    assert told == {
+        "counts": {"dots": 4}, "tail": [], "total": 4, "imbalance_factor": 1.0, "output": str(split),
+    }  # fmt: skip
     rows = lines(split.read_text(encoding="utf-8"))
     assert len(rows) == 4 and rows[0].keys() == {"filename", "label", "label_name", "clsname"}
     split.write_text("".join(json.dumps(row) + "\n" for row in rows[:3]))
@@ -138,10 +140,31 @@ def test_a_split_is_written_read_and_trained_on(dots: Path, tmp_path: Path, caps
 
 
 def test_a_split_for_people(toy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["splits", "--data", str(toy_folder), "--output", str(tmp_path / "split.jsonl")]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [row[:3] for row in rows] == [["checker", "8", "head"], ["dots", "4", "head"], ["stripes", "1", "tail"]]
-    assert len(rows[0][3]) > len(rows[1][3]) > len(rows[2][3]) > 0
+    split = tmp_path / "split.jsonl"
+    arguments = ["splits", "--data", str(toy_folder), "--imbalance", "exp4-reverse", "--output", str(split)]
+    assert main(arguments) == 0  # stripes has 1 image only, and so have the others then
+    assert capsys.readouterr().out.splitlines()[-1] == "total    3  3 head, 0 tail, imbalance factor 1.0"
+    assert main([*arguments[:3], "--output", str(split)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "checker   8  head  " + "█" * 40,
+        "dots      4  head  " + "█" * 20,
+        "stripes   1  tail  " + "█" * 5,
+        "total    13  2 head, 1 tail, imbalance factor 8.0",
+    ]
+    assert len(lines(split.read_text(encoding="utf-8"))) == 13
+
+
+def test_a_split_of_another_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, split = tmp_path / "DAGM", tmp_path / "split.txt"
+    for name in ("0001", "0002", "0003"):
+        (root / "Class1" / "Train" / "Label").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 24)).save(root / "Class1" / "Train" / f"{name}.PNG")
+    split.write_text("DAGM/Class1/Train/0003.PNG\n")
+    again = tmp_path / "again.jsonl"
+    arguments = ["splits", "--data", str(root), "--imbalance", str(split), "--output", str(again), "--json"]
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == {"Class1": 1}
+    assert [row["filename"] for row in lines(again.read_text(encoding="utf-8"))] == ["Class1/Train/0003.PNG"]
 
 
 @pytest.mark.parametrize(

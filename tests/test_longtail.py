@@ -9,6 +9,7 @@ from PIL import Image
 
 from ltad.data import GOOD, Dataset, Sample
 from ltad.data.longtail import (
+    draw_long_tail,
     long_tail,
     long_tail_counts,
     read_split,
@@ -256,3 +257,30 @@ def test_files_that_are_no_splits(tmp_path: Path) -> None:
     for name, reason in (("absent", "cannot be read"), ("binary", "cannot be read"), ("empty", "lists no image")):
         with pytest.raises(DatasetError, match=reason):
             read_split(tmp_path / name, dataset)
+
+
+def test_the_drawing_of_a_long_tail() -> None:
+    assert draw_long_tail({"bolt": 4, "a long name": 80, "pin": 40, "nut": 79, "cap": 4}).splitlines() == [
+        "a long name   80  head  " + "█" * 40,
+        "nut           79  head  " + "█" * 39 + "▌",
+        "pin           40  head  " + "█" * 20,
+        "bolt           4  tail  " + "█" * 2,
+        "cap            4  tail  " + "█" * 2,
+        "total        207  3 head, 2 tail, imbalance factor 20.0",
+    ]
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text("abcdefgh", min_size=1, max_size=30), st.integers(1, 9000), min_size=1, max_size=15))
+def test_every_long_tail_is_drawn_to_scale(counts: dict[str, int]) -> None:
+    *rows, total = draw_long_tail(counts).splitlines()
+    drawn = [row.split() for row in rows]
+    assert {name: int(count) for name, count, _, _ in drawn} == counts
+    assert [name for name, *_ in drawn] == sorted(counts, key=lambda name: (-counts[name], name))
+    assert {name for name, _, group, _ in drawn if group == "tail"} == tail_classes(counts)
+    lengths = [len(bar) - 1 + " ▏▎▍▌▋▊▉█".index(bar[-1]) / 8 for *_, bar in drawn]
+    for (_, count, _, _), length in zip(drawn, lengths, strict=True):
+        wanted = max(40 * int(count) / max(counts.values()), 1 / 8)
+        assert abs(length - wanted) <= 1 / 16
+    assert len({row.index("█" if "█" in row else row.split()[-1]) for row in rows}) == 1  # one column
+    assert total.split()[:2] == ["total", str(sum(counts.values()))]

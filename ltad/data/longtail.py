@@ -89,6 +89,27 @@ def tail_classes(counts: Mapping[str, int]) -> frozenset[str]:
     return frozenset(name for name, count in counts.items() if count**2 < product)
 
 
+def draw_long_tail(counts: Mapping[str, int]) -> str:
+    """Draw the training images per class as bars for a terminal, from head to tail, and their total below.
+
+    The longest bar has 40 characters, and a class with images always a piece of one.
+    """
+    tail = tail_classes(counts)
+    total, most, least = sum(counts.values()), max(counts.values()), min(counts.values())
+    name_width, count_width = max(map(len, [*counts, "total"])), len(str(total))
+    lines = [
+        f"{name:{name_width}}  {count:{count_width}}  {'tail' if name in tail else 'head'}  {_bar(count / most)}"
+        for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    groups = f"{len(counts) - len(tail)} head, {len(tail)} tail, imbalance factor {most / least:.1f}"
+    return "\n".join([*lines, f"{'total':{name_width}}  {total:{count_width}}  {groups}"])
+
+
+def _bar(share: float, width: int = 40) -> str:
+    eighths = max(1, round(share * width * 8))
+    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+
+
 def split_hash(dataset: Dataset) -> str:
     """Return 16 hexadecimal digits that tell one choice of training images from another."""
     names = "\n".join(sorted(sample.name for sample in dataset.train))
