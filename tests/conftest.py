@@ -1,11 +1,14 @@
 """What several test files need and is too dear to make twice: pictures of toy products and a model trained on them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from ltad.checkpoint import Checkpoint, DataCard
 from ltad.config import LTADConfig, default
@@ -109,7 +112,14 @@ TrainToy = Callable[..., Checkpoint]
 def train_toy(toy_data: Dataset, foundation: FoundationModel, tiny_config: LTADConfig) -> TrainToy:
     """Train on the toy classes; what is given replaces the usual arguments."""
 
-    def run(output: Path, *, dataset: Dataset = toy_data, config: LTADConfig = tiny_config, **options) -> Checkpoint:
+    def run(
+        output: Path,
+        *,
+        dataset: Dataset = toy_data,
+        config: LTADConfig = tiny_config,
+        foundation: FoundationModel = foundation,
+        **options,
+    ) -> Checkpoint:
         card = DataCard(
             name=dataset.name,
             imbalance="none",
@@ -139,3 +149,61 @@ def toy_checkpoint(
 @pytest.fixture(scope="session")
 def predictor(toy_checkpoint: Path, foundation: FoundationModel) -> Predictor:
     return Predictor.from_checkpoint(toy_checkpoint, foundation)
+
+
+# The other foundation models, tiny and with random weights
+
+ALIGN_WORDS = "[PAD] [UNK] [CLS] [SEP] a photo of cat object screw normal perfect damaged ##s #".split()
+TINY_TEXT = {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+TINY_TOWERS = {  # of open_clip, one of each kind
+    "tiny-vit": {"image_size": 64, "layers": 5, "width": 160, "head_width": 32, "patch_size": 16},
+    "tiny-resnet": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8},
+    "tiny-convnext": {"image_size": 64, "timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear"},
+    "tiny-timm-vit": {"image_size": 160, "timm_model_name": "test_vit", "timm_pool": "token", "timm_proj": "linear"},
+}
+
+
+@pytest.fixture(scope="session")
+def align_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ALIGN's architecture, as ``save_pretrained`` writes it."""
+    from transformers import AlignConfig, AlignModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("align")
+    text = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    text |= {"vocab_size": len(ALIGN_WORDS), "max_position_embeddings": 32, "initializer_range": 0.5}
+    vision = {"width_coefficient": 0.25, "depth_coefficient": 0.5, "hidden_dim": 64}
+    torch.manual_seed(0)
+    network = AlignModel(AlignConfig(text_config=text, vision_config=vision, projection_dim=80))
+    for parameter in network.vision_model.parameters():  # its own start is so small that nothing reaches the end
+        if parameter.ndim == 4:
+            torch.nn.init.kaiming_normal_(parameter)
+    network.save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(ALIGN_WORDS))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny architectures that open_clip then knows, and NAME.safetensors of each."""
+    import open_clip
+
+    folder = tmp_path_factory.mktemp("open_clip")
+    towers = TINY_TOWERS | {"tiny-looking-ahead": TINY_TOWERS["tiny-resnet"], "tiny-foreign": TINY_TOWERS["tiny-vit"]}
+    for name, vision in towers.items():
+        config = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": dict(TINY_TEXT)}
+        if name == "tiny-looking-ahead":
+            config |= {"custom_text": True, "text_cfg": TINY_TEXT | {"no_causal_mask": True}}
+        if name == "tiny-foreign":
+            config["text_cfg"] |= {"hf_model_name": "roberta-base"}
+        (folder / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(folder)
+    for name in towers:
+        if name == "tiny-foreign":
+            continue
+        torch.manual_seed(0)
+        network = open_clip.create_model(name)
+        for parameter in network.parameters():  # some start at zero and would hide mistakes
+            parameter.data += 0.05 * torch.randn_like(parameter)
+        save_file(network.state_dict(), folder / f"{name}.safetensors")
+    return folder

@@ -4,14 +4,20 @@ from ltad.errors import FoundationError
 from ltad.foundation.base import Fingerprint, FoundationModel, ImageFeatures
 
 DEFAULT = "align-mini"
+FORMS = (DEFAULT, "align", "align:FOLDER")
 
-__all__ = ["DEFAULT", "Fingerprint", "FoundationModel", "ImageFeatures", "load_foundation"]
+__all__ = ["DEFAULT", "FORMS", "Fingerprint", "FoundationModel", "ImageFeatures", "load_foundation"]
 
 
 def load_foundation(name: str = DEFAULT) -> FoundationModel:
-    """Load a foundation model by its name; FoundationError names those that exist."""
+    """Load a foundation model by its name; FoundationError says which names there are, or what is missing."""
+    kind, _, choice = name.partition(":")
     if name == DEFAULT:
         from ltad.foundation.align_mini import AlignMini
 
         return AlignMini()
-    raise FoundationError(f"There is no foundation model “{name}”; the one that exists is {DEFAULT}.")
+    if name == "align" or (kind == "align" and choice):
+        from ltad.foundation.align import Align
+
+        return Align(choice)
+    raise FoundationError(f"There is no foundation model “{name}”; the forms of a name are {', '.join(FORMS)}.")
