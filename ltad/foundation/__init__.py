@@ -4,7 +4,7 @@ from ltad.errors import FoundationError
 from ltad.foundation.base import Fingerprint, FoundationModel, ImageFeatures
 
 DEFAULT = "align-mini"
-FORMS = (DEFAULT, "align", "align:FOLDER")
+FORMS = (DEFAULT, "align", "align:FOLDER", "open_clip:ARCH/TAG", "open_clip:ARCH/TAG@FILE", "open_clip:ARCH/FILE")
 
 __all__ = ["DEFAULT", "FORMS", "Fingerprint", "FoundationModel", "ImageFeatures", "load_foundation"]
 
@@ -20,4 +20,8 @@ def load_foundation(name: str = DEFAULT) -> FoundationModel:
         from ltad.foundation.align import Align
 
         return Align(choice)
+    if kind == "open_clip" and choice:
+        from ltad.foundation.open_clip import OpenCLIP
+
+        return OpenCLIP(choice)
     raise FoundationError(f"There is no foundation model “{name}”; the forms of a name are {', '.join(FORMS)}.")
