@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
 
     train = _command(commands, "train", _train, "Learn a checkpoint from normal images.")
     _data_options(train)
-    train.add_argument("--foundation", default="align-mini", metavar="NAME", help="frozen model (align-mini)")
+    train.add_argument(
+        "--foundation", default="align-mini", metavar="NAME", help="frozen model: align-mini, align, open_clip:ARCH/TAG"
+    )
     train.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the new checkpoint")
     train.add_argument("--preset", default="default", choices=("default", "paper"), help="all settings at once")
     train.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
@@ -56,12 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--class-name", default="given", choices=("given", "auto"), help="tell the class or predict it"
     )
+    _foundation_option(evaluate)
     evaluate.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON, too")
 
     inspect = _command(commands, "inspect", _inspect, "Judge photographs; one JSON line each.")
     inspect.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of files")
     inspect.add_argument("--checkpoint", required=True, metavar="NAME|DIR")
     inspect.add_argument("--class-name", default="auto", metavar="NAME|auto")
+    _foundation_option(inspect)
     inspect.add_argument("--output", type=Path, metavar="DIR", help="write STEM_map.png and STEM_overlay.png there")
 
     _command(commands, "checkpoints", _checkpoints, "List the checkpoints that are here.")
@@ -80,6 +84,12 @@ def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
     return parser
 
 
+def _foundation_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--foundation", metavar="NAME", help="the frozen model, where the checkpoint's name for it is not enough"
+    )
+
+
 def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, metavar="DIR|demo|elpv", help="a folder as MVTec AD, VisA or DAGM is, or a name"
@@ -90,6 +100,16 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--order", default="alphabetical", choices=("alphabetical", "size"), help="which class comes first"
     )
+
+
+def _predictor(options: argparse.Namespace) -> Any:
+    from ltad.checkpoint import find_checkpoint
+    from ltad.foundation import load_foundation
+    from ltad.predictor import Predictor
+
+    folder = find_checkpoint(options.checkpoint)  # an unknown one is answered before a large model is read
+    foundation = load_foundation(options.foundation) if options.foundation else None
+    return Predictor.from_checkpoint(folder, foundation)
 
 
 class Bars:
@@ -162,10 +182,9 @@ def _train(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from ltad.data.sources import open_dataset
     from ltad.evaluation import evaluate, format_table, write_metrics
-    from ltad.predictor import Predictor
 
     bars = Bars()
-    predictor = Predictor.from_checkpoint(options.checkpoint)
+    predictor = _predictor(options)
     table = evaluate(open_dataset(options.data), predictor, auto=options.class_name == "auto", progress=bars)
     bars.close()
     if options.output:
@@ -175,9 +194,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from ltad.predictor import Predictor
-
-    predictor = Predictor.from_checkpoint(options.checkpoint)
+    predictor = _predictor(options)
     if options.class_name != "auto":
         predictor.card.class_id(options.class_name)  # an unknown class fails once, not once per image
     files = [file for path in options.images for file in _files(Path(path))]
