@@ -9,7 +9,8 @@ import json
 import math
 import typing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from types import UnionType
+from typing import Any, ClassVar, Literal, Self
 
 NORMAL_STATES = ("a photo of a flawless {}", "a photo of a perfect {}", "a photo of a normal {}")
 ABNORMAL_STATES = ("a photo of a damaged {}", "a photo of a defective {}", "a photo of an abnormal {}")
@@ -21,17 +22,26 @@ def _require(condition: bool, message: str) -> None:
 
 
 class _Section:
-    """What holds for every number of every section; ``LIMITS`` gives the largest that makes sense, by name."""
+    """What holds for every value of every section.
+
+    ``LIMITS`` gives the largest whole number that makes sense, by name; ``OFF`` names those that 0 switches off.
+    """
 
     LIMITS: ClassVar[dict[str, int]] = {}
+    OFF: ClassVar[frozenset[str]] = frozenset()
 
     def __post_init__(self) -> None:
+        kinds = typing.get_type_hints(type(self))
         for name, value in vars(self).items():
             if type(value) is int:
-                most = self.LIMITS.get(name, 1_000_000)
-                _require(1 <= value <= most, f"{name} must be 1 to {most}, got {value}")
+                least, most = int(name not in self.OFF), self.LIMITS.get(name, 1_000_000)
+                _require(least <= value <= most, f"{name} must be {least} to {most}, got {value}")
             if type(value) is float:
                 _require(math.isfinite(value) and value >= 0, f"{name} must be finite and not negative, got {value}")
+                _require(value <= 1 or not name.endswith("probability"), f"{name} must be in [0, 1], got {value}")
+            if typing.get_origin(kinds[name]) is Literal:
+                choices = typing.get_args(kinds[name])
+                _require(value in choices, f"{name} must be one of {', '.join(choices)}, got {value!r}")
             if name.endswith(("learning_rate", "temperature", "gradient_clip")):
                 _require(value > 0, f"{name} must be greater than 0, got {value}")
 
@@ -134,11 +144,6 @@ class Phase2Config(_Section):
     synthesis_probability: float = 0.25  # how often a synthesised image replaces the real one
     semantic_weight: float = 1.0  # of its loss beside the reconstruction loss
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        p = self.synthesis_probability
-        _require(0 <= p <= 1, f"phase2.synthesis_probability must be in [0, 1], got {p}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringConfig(_Section):
@@ -209,9 +214,11 @@ class LTADConfig:
             known = ", ".join(_leaves(self.to_dict()))
             raise ValueError(f"cannot set “{assignment}”: expected KEY=VALUE with KEY one of {known}")
         try:
-            holder[keys[-1]] = json.loads(text)
+            value = json.loads(text)
         except json.JSONDecodeError:
-            holder[keys[-1]] = text
+            value = text
+        is_text = isinstance(holder[keys[-1]], str) and not isinstance(value, str)  # such as the start word {}
+        holder[keys[-1]] = text if is_text else value
         return self.from_dict(values)
 
 
@@ -240,6 +247,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         (item, _) = typing.get_args(kind)
         _require(isinstance(value, list) and len(value) > 0, f"{where} must be a list, got {value!r}")
         return tuple(_convert(item, element, where) for element in value)
+    if typing.get_origin(kind) is UnionType:  # float | None
+        return None if value is None else _convert(typing.get_args(kind)[0], value, where)
+    if typing.get_origin(kind) is Literal:
+        return value  # the section knows its choices
     if kind is float and type(value) is int:
         return float(value)
     _require(type(value) is kind, f"{where} must be of type {kind.__name__}, got {value!r}")
