@@ -63,8 +63,10 @@ class PromptConfig(_Section):
     """The pseudo class names and the sentences around them."""
 
     tokens: int = 2  # our choice: vectors per name; one is enough, two is safe
-    start: str = "object"  # our choice: the word whose embedding each vector starts from
-    spread: float = 0.02  # standard deviation around it
+    start: str = "object"  # our choice: the word each vector starts from; {} = the class's name in the data set
+    spread: float = 0.02  # standard deviation around a word; a name in the data set is taken as it is
+    learned: bool = True  # the paper; false keeps the names as they start, its ablation
+    pair: Literal["class", "shared", "random"] = "class"  # the paper: a pair of prompts per class; others are controls
     normal: tuple[str, ...] = NORMAL_STATES  # the paper: static prompts, wording unknown
     abnormal: tuple[str, ...] = ABNORMAL_STATES
 
@@ -72,6 +74,7 @@ class PromptConfig(_Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _require(self.start.strip() != "", f"prompts.start must be a word or {{}}, got {self.start!r}")
         for template in self.normal + self.abnormal:
             _require(template.count("{}") == 1, f"a prompt must hold {{}} once, for the name, got {template!r}")
 

@@ -6,6 +6,7 @@ Plain losses over cached features; the loop that runs them is in ``ltad.stages``
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,17 +110,22 @@ def _real_or_synthesised(model: LTAD, batch: Features, probability: float, gener
 def fit(
     features: Features,
     foundation: FoundationModel,
-    classes: int,
+    train_counts: Mapping[str, int],
     config: LTADConfig,
     *,
     prefix: str = "",
     folder: StageFolder | None = None,
     progress: Progress,
 ) -> LTAD:
-    """Train a model on cached features; what it holds at the end is exact in half precision."""
+    """Train a model on cached features; what it holds at the end is exact in half precision.
+
+    train_counts: images of every class in the whole training set, in the order of the class ids.
+    """
     generator = torch.Generator().manual_seed(config.seed)
     p = config.prompts
-    tokens = start_tokens(foundation, classes, tokens=p.tokens, word=p.start, spread=p.spread, generator=generator)
+    tokens = start_tokens(
+        foundation, tuple(train_counts), tokens=p.tokens, start=p.start, spread=p.spread, generator=generator
+    )
     torch.manual_seed(config.seed)  # for the layers' own initial values
     model = build_model(config, foundation, tokens)
     fit_standardisation(model, features)
@@ -161,9 +167,9 @@ def train(
     shorter = replace(config, phase2=replace(config.phase2, steps=config.calibration.phase2_steps))
     for fold in range(config.calibration.folds):
         seen = features.take((dealt != fold).nonzero()[:, 0])
-        model = fit(seen, foundation, len(names), shorter, prefix=f"fold{fold + 1}-", folder=folder, progress=progress)
+        model = fit(seen, foundation, counts, shorter, prefix=f"fold{fold + 1}-", folder=folder, progress=progress)
         folds.append(Fold(model, (dealt == fold).nonzero()[:, 0]))
-    final = fit(features, foundation, len(names), config, folder=folder, progress=progress)
+    final = fit(features, foundation, counts, config, folder=folder, progress=progress)
     statistics, scores, similarities = fit_statistics(folds, final, features, config.scoring)
     tail = tail_classes(counts)
     card = CheckpointCard(

@@ -29,7 +29,7 @@ def model(foundation: FoundationModel, tiny_config: LTADConfig) -> LTAD:
     """Untrained, but its names are read."""
     torch.manual_seed(0)
     tokens = start_tokens(
-        foundation, CLASSES, tokens=2, word="object", spread=0.02, generator=torch.Generator().manual_seed(0)
+        foundation, "abc", tokens=2, start="object", spread=0.02, generator=torch.Generator().manual_seed(0)
     )
     model = build_model(tiny_config, foundation, tokens)
     model.read_names(foundation)
@@ -78,26 +78,35 @@ def test_standardising_counts_every_class_the_same(
 # Prompts
 
 
+def class_prompts(class_tokens: Tensor, **options: object) -> ClassPrompts:
+    settings = {"learned": True, "pair": "class", "start": "object", "normal": ["a {}"], "abnormal": ["a bad {}"]}
+    return ClassPrompts(class_tokens, **{"seed": 0} | settings | options)
+
+
+def read(foundation: FoundationModel, *texts: str) -> Tensor:
+    return foundation.encode_prompts([foundation.embed_words(text) for text in texts])
+
+
+def given(foundation: FoundationModel, *class_names: str, tokens: int) -> Tensor:
+    return start_tokens(foundation, class_names, tokens=tokens, start="{}", spread=9, generator=torch.Generator())
+
+
 def test_a_name_made_of_words_reads_like_these_words(foundation: FoundationModel) -> None:
     screw, cable = (foundation.embed_words(word) for word in ("screw", "cable"))
     normal, abnormal = ("a perfect {} indeed", "my {}"), ("a broken {}",)
-    prompts = ClassPrompts(torch.stack([screw, cable]), normal=normal, abnormal=abnormal)
-
-    def read(*texts: str) -> Tensor:
-        return foundation.encode_prompts([foundation.embed_words(text) for text in texts])
-
+    prompts = class_prompts(torch.stack([screw, cable]), normal=normal, abnormal=abnormal)
     with torch.no_grad():
-        torch.testing.assert_close(prompts.name_features(foundation), read("screw", "cable"))
+        torch.testing.assert_close(prompts.name_features(foundation), read(foundation, "screw", "cable"))
         features = prompts.text_features(foundation)
         assert features.shape == (2, 2, foundation.joint_dim)
         torch.testing.assert_close(features.norm(dim=-1), torch.ones(2, 2))
-        torch.testing.assert_close(features[:, 1], read("a broken screw", "a broken cable"))
-        both = read("a perfect cable indeed", "my cable").mean(0)
+        torch.testing.assert_close(features[:, 1], read(foundation, "a broken screw", "a broken cable"))
+        both = read(foundation, "a perfect cable indeed", "my cable").mean(0)
         torch.testing.assert_close(features[1, 0], both / both.norm())
 
 
 def test_names_start_near_one_word_and_apart(foundation: FoundationModel, generator: torch.Generator) -> None:
-    tokens = start_tokens(foundation, 4, tokens=2, word="object", spread=0.02, generator=generator)
+    tokens = start_tokens(foundation, "abcd", tokens=2, start="object", spread=0.02, generator=generator)
     assert tokens.shape == (4, 2, foundation.token_size)
     assert (tokens - foundation.embed_words("object")).std() == pytest.approx(0.02, rel=0.1)
     assert (tokens[0] - tokens[1]).abs().max() > 0
@@ -106,6 +115,54 @@ def test_names_start_near_one_word_and_apart(foundation: FoundationModel, genera
 def test_every_name_gets_a_gradient(model: LTAD, foundation: FoundationModel) -> None:
     (gradient,) = torch.autograd.grad(model.prompts.text_features(foundation).sum(), [model.prompts.class_tokens])
     assert (gradient.norm(dim=-1) > 0).all()
+
+
+def test_given_names_of_any_length_read_like_their_words(foundation: FoundationModel) -> None:
+    prompts = class_prompts(given(foundation, "metal_nut", "cable", tokens=4))
+    assert prompts.class_tokens.shape == (2, 4, foundation.token_size)
+    torch.testing.assert_close(prompts.name_features(foundation), read(foundation, "metal nut", "cable"))
+    pairs = prompts.text_features(foundation)
+    torch.testing.assert_close(pairs[:, 1], read(foundation, "a bad metal nut", "a bad cable"))
+    (gradient,) = torch.autograd.grad(pairs.sum(), [prompts.class_tokens])
+    assert torch.equal(gradient.any(-1), torch.tensor([[True, True, False, False], [True, False, False, False]]))
+
+
+@pytest.mark.parametrize(("name", "count"), [("metal_nut", 2), ("_", 0)])
+def test_a_given_name_that_does_not_fit_is_refused(foundation: FoundationModel, name: str, count: int) -> None:
+    spelt = name.replace("_", " ")
+    with pytest.raises(ValueError, match=f"“{spelt}” has {count} text tokens, but prompts.tokens allows 1 to 1"):
+        given(foundation, "cable", name, tokens=1)
+
+
+@pytest.mark.parametrize("start", ["part", "{}"])
+def test_a_shared_pair_knows_no_class(foundation: FoundationModel, start: str) -> None:
+    tokens = given(foundation, "screw", "cable", tokens=1)
+    prompts = class_prompts(tokens, pair="shared", start=start)
+    word = "part" if start == "part" else "object"
+    pair = read(foundation, f"a {word}", f"a bad {word}")
+    torch.testing.assert_close(prompts.text_features(foundation), torch.stack([pair, pair]))
+    assert torch.equal(prompts.name_features(foundation), class_prompts(tokens).name_features(foundation))
+
+
+def test_a_random_pair_depends_on_the_seed_only(foundation: FoundationModel) -> None:
+    tokens = given(foundation, "screw", "cable", tokens=1)
+    first, again, other = (
+        class_prompts(t, pair="random", seed=s).text_features(foundation)
+        for t, s in ((tokens, 0), (tokens.flip(0), 0), (tokens, 1))
+    )
+    assert torch.equal(first, again) and torch.equal(first[0], first[1]) and not torch.equal(first, other)
+    torch.testing.assert_close(first.norm(dim=-1), torch.ones(2, 2))
+    assert (first[0, 0] @ first[0, 1]).abs() < 0.5
+    assert torch.equal(
+        class_prompts(tokens, pair="random").name_features(foundation), class_prompts(tokens).name_features(foundation)
+    )
+
+
+def test_one_wording_is_enough(foundation: FoundationModel) -> None:
+    config = default().override('prompts.normal=["a normal {}"]').override('prompts.abnormal=["an abnormal {}"]')
+    model = build_model(config, foundation, given(foundation, "screw", tokens=2))
+    model.read_names(foundation)
+    torch.testing.assert_close(model.text_features[0], read(foundation, "a normal screw", "an abnormal screw"))
 
 
 # Synthesis

@@ -82,7 +82,7 @@ def test_initial_weights_depend_on_the_seed_only(foundation: FoundationModel, fe
     features = cache_features(few.train[:3], few.class_names, foundation, quiet)
     config = short.override("phase1.steps=1").override("phase2.steps=1")
     foundation.embed_words("the text tower is there")
-    models = [fit(features, each, 3, config, progress=quiet) for each in (foundation, load_foundation())]
+    models = [fit(features, each, few.train_counts, config, progress=quiet) for each in (foundation, load_foundation())]
     assert torch.equal(models[0].reconstruction.embed.weight, models[1].reconstruction.embed.weight)
 
 
@@ -110,7 +110,7 @@ def test_what_is_trained_and_what_is_written_are_the_same_numbers(
     foundation: FoundationModel, few: Dataset, short: LTADConfig
 ) -> None:
     features = cache_features(few.train, few.class_names, foundation, quiet)
-    model = fit(features, foundation, 3, short, progress=quiet)
+    model = fit(features, foundation, few.train_counts, short, progress=quiet)
     assert all(torch.equal(t, t.half().float()) for t in model.state_dict().values())
     assert not model.training and not any(p.requires_grad for p in model.parameters())
 
@@ -120,7 +120,7 @@ def test_the_preset_of_the_paper_can_be_trained(foundation: FoundationModel, few
     for assignment in ("reconstruction.dim=32", "phase1.steps=2", "phase2.steps=2", "phase2.batch_size=2"):
         config = config.override(assignment)
     features = cache_features(few.train, few.class_names, foundation, quiet)
-    model = fit(features, foundation, 3, config, progress=quiet)
+    model = fit(features, foundation, few.train_counts, config, progress=quiet)
     assert model.patches.mean.shape == (120,)
 
 

@@ -86,10 +86,18 @@ def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[Patc
 def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: Tensor) -> LTAD:
     """Put an untrained LTAD together for the classes that ``class_tokens`` (K, L, token size) name."""
     patches, grids = build_patches(config, foundation)
-    r, s = config.reconstruction, config.synthesis
+    p, r, s = config.prompts, config.reconstruction, config.synthesis
     return LTAD(
         patches=patches,
-        prompts=ClassPrompts(class_tokens, normal=config.prompts.normal, abnormal=config.prompts.abnormal),
+        prompts=ClassPrompts(
+            class_tokens,
+            learned=p.learned,
+            pair=p.pair,
+            start=p.start,
+            normal=p.normal,
+            abnormal=p.abnormal,
+            seed=config.seed,
+        ),
         synthesis=FeatureVAE(
             deepest_channels=foundation.channels[-1],
             joint_dim=foundation.joint_dim,
