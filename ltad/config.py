@@ -99,15 +99,18 @@ class ReconstructionConfig(_Section):
     depth: int = 2  # encoder layers, and as many decoder layers; UniAD has 4
     heads: int = 4
     pack: int = 2  # our choice: pack x pack patches make one token, so that a fine grid stays affordable
-    neighbourhood: int = 7  # tokens: a token may not look at the window of this side around itself (UniAD)
+    neighbourhood: int = 7  # tokens: a token may not look at the window of this side around itself (UniAD); 0 = it may
+    layer_queries: bool = True  # a learned query per decoder layer (UniAD); false = one for all of them
 
     LIMITS: ClassVar[dict[str, int]] = {"dim": 2048, "depth": 32, "heads": 64, "pack": 8}
+    OFF: ClassVar[frozenset[str]] = frozenset({"neighbourhood"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         fits = self.dim % 2 == 0 and self.dim % self.heads == 0
         _require(fits, f"reconstruction.dim must be even and divisible by heads, got {self.dim} and {self.heads}")
-        _require(self.neighbourhood % 2 == 1, f"reconstruction.neighbourhood must be odd, got {self.neighbourhood}")
+        side = self.neighbourhood
+        _require(side % 2 == 1 or side == 0, f"reconstruction.neighbourhood must be odd or 0, got {side}")
 
 
 @dataclass(frozen=True, kw_only=True)

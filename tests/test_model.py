@@ -189,14 +189,14 @@ def test_the_generator_draws_maps_of_the_real_shapes(layout: int, generator: tor
 # Reconstruction
 
 
-@pytest.mark.parametrize(("grid_size", "side"), [((5, 7), 3), ((4, 4), 1), ((6, 3), 5), ((3, 3), 7)])
+@pytest.mark.parametrize(("grid_size", "side"), [((5, 7), 3), ((4, 4), 1), ((6, 3), 5), ((3, 3), 7), ((4, 5), 0)])
 def test_a_token_may_not_look_at_its_neighbours(grid_size: tuple[int, int], side: int) -> None:
     h, w = grid_size
     mask = neighbour_mask(grid_size, side)
     for i in range(h * w):
         for j in range(h * w):
             near = abs(i // w - j // w) <= side // 2 and abs(i % w - j % w) <= side // 2
-            assert mask[i, j] == (not near)
+            assert mask[i, j] == (side == 0 or not near)
 
 
 def test_attention_sees_exactly_what_the_mask_allows() -> None:
@@ -224,7 +224,7 @@ def test_positions_tell_where_to_look_but_are_no_content() -> None:
 
 def reconstruction_module(**options: int) -> ReconstructionModule:
     torch.manual_seed(0)
-    settings = {"dim": 16, "depth": 1, "heads": 2, "pack": 1, "neighbourhood": 3} | options
+    settings = {"dim": 16, "depth": 1, "heads": 2, "pack": 1, "neighbourhood": 3, "layer_queries": True} | options
     return ReconstructionModule(4, (8, 12), **settings).eval()
 
 
@@ -235,6 +235,20 @@ def test_what_nobody_may_look_at_never_gets_through() -> None:
     torch.testing.assert_close(module(patches), module(3 * patches + 1))
     seeing = reconstruction_module(neighbourhood=3)
     assert (seeing(patches) - seeing(3 * patches + 1)).abs().max() > 1e-3
+
+
+def test_every_layer_has_a_query_of_its_own_or_all_share_one() -> None:
+    own, shared = (reconstruction_module(depth=3, layer_queries=each) for each in (True, False))
+    assert [layer.query is not None for layer in own.decoder] == [True] * 3
+    queries = [name for name, _ in shared.named_parameters() if name.endswith("query")]
+    assert queries == [name for name in shared.state_dict() if name.endswith("query")] == ["decoder.0.query"]
+    patches = torch.randn(2, 96, 4)
+    with torch.no_grad():
+        for layer in own.decoder[1:]:
+            layer.query.copy_(own.decoder[0].query)
+        assert torch.equal(own(patches), shared(patches))
+        own.decoder[2].query.zero_()
+        assert not torch.equal(own(patches), shared(patches))
 
 
 def test_packing_joins_neighbours_and_is_undone() -> None:

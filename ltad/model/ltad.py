@@ -115,6 +115,7 @@ def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: T
             heads=r.heads,
             pack=r.pack,
             neighbourhood=r.neighbourhood,
+            layer_queries=r.layer_queries,
         ),
         semantic=SemanticModule(
             patches.feature_dim,

@@ -10,12 +10,15 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 def neighbour_mask(grid_size: tuple[int, int], side: int) -> Tensor:
-    """Which token may look at which: (N, N) bool, False inside the ``side`` x ``side`` window around itself."""
+    """Which token may look at which: (N, N) bool, False inside the ``side`` x ``side`` window around itself.
+
+    With side 0 every token may look everywhere.
+    """
     h, w = grid_size
     rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     row_distance = (rows.flatten()[:, None] - rows.flatten()).abs()
     column_distance = (columns.flatten()[:, None] - columns.flatten()).abs()
-    return torch.maximum(row_distance, column_distance) > side // 2
+    return torch.maximum(row_distance, column_distance) >= (side + 1) // 2
 
 
 class Attention(nn.Module):
@@ -53,21 +56,21 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Its own learned query asks the encoder's memory, then the layer before it.
+    """A learned query, its own or an earlier layer's, asks the encoder's memory, then the layer before it.
 
     The residual path starts at the learned query, so that the input never flows straight to the output.
     """
 
     def __init__(self, tokens: int, dim: int, heads: int) -> None:
         super().__init__()
-        self.query = nn.Parameter(0.02 * torch.randn(tokens, dim))
+        self.query: nn.Parameter | None = nn.Parameter(0.02 * torch.randn(tokens, dim))
         self.ask_memory, self.ask_previous = Attention(dim, heads), Attention(dim, heads)
         self.feed_forward = _feed_forward(dim)
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
 
-    def forward(self, previous: Tensor, memory: Tensor, position: Tensor, mask: Tensor) -> Tensor:
-        """Give the next decoder state (B, N, d)."""
-        query = self.query.expand_as(memory)
+    def forward(self, query: Tensor, previous: Tensor, memory: Tensor, position: Tensor, mask: Tensor) -> Tensor:
+        """Give the next decoder state (B, N, d) from a query (N, d)."""
+        query = query.expand_as(memory)
         state = self.norms[0](query + self.ask_memory(query, memory, position, mask))
         state = self.norms[1](state + self.ask_previous(state, previous, position, mask))
         return self.norms[2](state + self.feed_forward(state))
@@ -86,6 +89,7 @@ class ReconstructionModule(nn.Module):
         heads: int,
         pack: int,
         neighbourhood: int,
+        layer_queries: bool,
     ) -> None:
         super().__init__()
         if grid_size[0] % pack or grid_size[1] % pack:
@@ -96,6 +100,9 @@ class ReconstructionModule(nn.Module):
         self.rows, self.columns = (nn.Parameter(torch.rand(n, dim // 2)) for n in (h, w))
         self.encoder = nn.ModuleList(EncoderLayer(dim, heads) for _ in range(depth))
         self.decoder = nn.ModuleList(DecoderLayer(h * w, dim, heads) for _ in range(depth))
+        if not layer_queries:
+            for layer in self.decoder[1:]:
+                layer.query = None
         self.norm = nn.LayerNorm(dim)
         self.unembed = nn.Linear(dim, feature_dim * pack * pack)
         self.register_buffer("mask", neighbour_mask((h, w), neighbourhood), persistent=False)
@@ -117,9 +124,10 @@ class ReconstructionModule(nn.Module):
         memory = self.embed(self._pack(patch_features))
         for encoder_layer in self.encoder:
             memory = encoder_layer(memory, position, self.mask)
-        state = memory
+        state, query = memory, None
         for decoder_layer in self.decoder:
-            state = decoder_layer(state, memory, position, self.mask)
+            query = query if decoder_layer.query is None else decoder_layer.query
+            state = decoder_layer(query, state, memory, position, self.mask)
         return self._unpack(self.unembed(self.norm(state)))
 
     def _pack(self, patches: Tensor) -> Tensor:
