@@ -117,10 +117,12 @@ class ReconstructionConfig(_Section):
 class SemanticConfig(_Section):
     """The normal / abnormal classifier in the joint space of image and text."""
 
-    hidden: int = 256  # our choice: one hidden layer; a linear projection cannot separate zero-mean noise
+    projection: Literal["joint", "stride"] = "joint"  # our choice: of the whole patch; the paper: one per stride
+    hidden: int = 256  # our choice: one hidden layer; a linear projection (0) cannot separate zero-mean noise
     temperature: float = 0.07
 
     LIMITS: ClassVar[dict[str, int]] = {"hidden": 8192}
+    OFF: ClassVar[frozenset[str]] = frozenset({"hidden"})
 
 
 @dataclass(frozen=True, kw_only=True)

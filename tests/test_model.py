@@ -279,13 +279,36 @@ def test_packs_that_do_not_fit_are_refused() -> None:
 
 
 def test_the_logit_grows_towards_the_abnormal_prompt() -> None:
-    module = SemanticModule(3, 3, hidden=4, temperature=0.1)
+    module = SemanticModule([1, 2], 3, by_stride=False, hidden=4, temperature=0.1)
     module.project = nn.Identity()
     normal, abnormal = torch.eye(3)[0], torch.eye(3)[1]
     text = torch.stack([normal, abnormal])[None]
     patches = torch.stack([5 * normal, 5 * abnormal, normal + abnormal])[None]
     torch.testing.assert_close(module(patches, text), torch.tensor([[-10.0, 10.0, 0.0]]))
     torch.testing.assert_close(module(patches, text.flip(1)), torch.tensor([[10.0, -10.0, 0.0]]))
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+def test_a_projection_per_stride_averages_what_each_says(hidden: int) -> None:
+    torch.manual_seed(0)
+    module = SemanticModule([2, 3], 6, by_stride=True, hidden=hidden, temperature=0.1)
+    patches = torch.randn(1, 7, 5)
+    whole = module.project(patches)
+    assert whole.shape == (1, 7, 6)
+    fine, coarse = torch.cat([patches[..., :2], torch.zeros(1, 7, 3)], -1), patches.clone()
+    coarse[..., :2] = 0
+    torch.testing.assert_close(whole + module.project(0 * patches), module.project(fine) + module.project(coarse))
+    other = SemanticModule([2, 3], 6, by_stride=False, hidden=4, temperature=0.1).project  # is no such sum
+    assert (other(patches) + other(0 * patches) - other(fine) - other(coarse)).abs().max() > 1e-3
+
+
+def test_without_a_hidden_layer_the_projection_is_linear() -> None:
+    for hidden, is_linear in ((0, True), (4, False)):
+        torch.manual_seed(0)
+        project = SemanticModule([2, 3], 6, by_stride=False, hidden=hidden, temperature=0.1).project
+        patches = torch.randn(1, 7, 5)
+        doubled = project(2 * patches) + project(0 * patches)
+        assert torch.allclose(doubled, 2 * project(patches), atol=1e-5) == is_linear
 
 
 def test_each_image_is_judged_by_its_own_class(

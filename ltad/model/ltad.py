@@ -118,8 +118,9 @@ def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: T
             layer_queries=r.layer_queries,
         ),
         semantic=SemanticModule(
-            patches.feature_dim,
+            patches.channels,
             foundation.joint_dim,
+            by_stride=config.semantic.projection == "stride",
             hidden=config.semantic.hidden,
             temperature=config.semantic.temperature,
         ),
