@@ -148,8 +148,11 @@ class Phase2Config(_Section):
     gradient_clip: float = 1.0
     reconstruction_jitter: float = 5.0  # UniAD's scale of feature noise; UniAD has 20
     semantic_jitter: float = 20.0  # the noise that stands for "abnormal"
+    same_noise: bool = False  # the paper: one draw for both, each at its scale; false = our choice: a draw for each
     semantic_patches: int = 256  # per image and step, drawn at random; all of them teach the same and cost more
+    synthesis_source: Literal["posterior", "prior"] = "posterior"  # unknown: around a real image, or from the name only
     synthesis_probability: float = 0.25  # how often a synthesised image replaces the real one
+    tail_synthesis_probability: float | None = None  # the same for tail classes; null = no other (the paper: one p)
     semantic_weight: float = 1.0  # of its loss beside the reconstruction loss
 
 

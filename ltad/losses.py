@@ -40,7 +40,7 @@ def semantic_loss(clean_logits: Tensor, noised_logits: Tensor) -> Tensor:
     return (clean + noised) / 2
 
 
-def jitter(patch_features: Tensor, scale: float, generator: torch.Generator) -> Tensor:
-    """Add UniAD's feature noise: each patch's noise has the standard deviation scale · ‖p‖ / D per channel."""
+def jitter(patch_features: Tensor, scale: float, noise: Tensor) -> Tensor:
+    """Add UniAD's feature noise: N(0, 1) noise of the patches' shape, times scale · ‖p‖ / D of each patch."""
     spread = scale * patch_features.norm(dim=-1, keepdim=True) / patch_features.shape[-1]
-    return patch_features + spread * torch.randn(patch_features.shape, generator=generator)
+    return patch_features + spread * noise

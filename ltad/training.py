@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ltad.checkpoint import Checkpoint, CheckpointCard, ClassCard, DataCard, save_checkpoint
-from ltad.config import LTADConfig
+from ltad.config import LTADConfig, Phase2Config
 from ltad.crossfit import Fold, deal_folds, fit_statistics, make_calibration
 from ltad.data import Dataset
 from ltad.data.longtail import tail_classes
@@ -72,20 +72,32 @@ def phase1(model: LTAD, features: Features, foundation: FoundationModel, config:
     return Stage(prefix + "phase1", settings.steps, module, groups, loss)
 
 
-def phase2(model: LTAD, features: Features, config: LTADConfig, prefix: str) -> Stage:
+def synthesis_probabilities(train_counts: Mapping[str, int], settings: Phase2Config) -> Tensor:
+    """How often a synthesised image replaces a real one of each class: (K,)."""
+    head, tail = settings.synthesis_probability, settings.tail_synthesis_probability
+    in_tail = tail_classes(train_counts) if tail is not None else ()
+    return torch.tensor([tail if name in in_tail else head for name in train_counts])
+
+
+def phase2(model: LTAD, features: Features, train_counts: Mapping[str, int], config: LTADConfig, prefix: str) -> Stage:
     """Learn reconstruction and semantics on real and synthesised features (Ho et al. 2024, Figure 3, lower half).
 
     The names are kept as phase 1 left them.
     """
     settings = config.phase2
+    probabilities = synthesis_probabilities(train_counts, settings)
 
     def loss(generator: torch.Generator) -> Tensor:
         batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator))
-        patches = _real_or_synthesised(model, batch, settings.synthesis_probability, generator)
+        replaced = torch.rand(settings.batch_size, generator=generator) < probabilities[batch.class_ids]
+        patches = _real_or_synthesised(model, batch, replaced, settings.synthesis_source, generator)
         text = model.text_features[batch.class_ids]
-        rebuilt = model.reconstruction(jitter(patches, settings.reconstruction_jitter, generator))
-        some = patches[:, torch.randperm(patches.shape[1], generator=generator)[: settings.semantic_patches]]
-        noised = jitter(some, settings.semantic_jitter, generator)
+        noise = torch.randn(patches.shape, generator=generator)
+        rebuilt = model.reconstruction(jitter(patches, settings.reconstruction_jitter, noise))
+        chosen = torch.randperm(patches.shape[1], generator=generator)[: settings.semantic_patches]
+        some = patches[:, chosen]
+        noise = noise[:, chosen] if settings.same_noise else torch.randn(some.shape, generator=generator)
+        noised = jitter(some, settings.semantic_jitter, noise)
         semantic = semantic_loss(model.semantic(some, text), model.semantic(noised, text))
         return reconstruction_loss(rebuilt, patches) + settings.semantic_weight * semantic
 
@@ -95,13 +107,17 @@ def phase2(model: LTAD, features: Features, config: LTADConfig, prefix: str) -> 
 
 
 @torch.no_grad()
-def _real_or_synthesised(model: LTAD, batch: Features, probability: float, generator: torch.Generator) -> Tensor:
-    """Patch features (B, N, D) of the batch; each image is replaced by its synthesised self with ``probability``."""
+def _real_or_synthesised(
+    model: LTAD, batch: Features, replaced: Tensor, source: str, generator: torch.Generator
+) -> Tensor:
+    """Patch features (B, N, D) of the batch; where ``replaced`` (B,), of a synthesised image of the same class."""
     maps = model.patches.standardise(batch.maps)
-    replaced = torch.rand(len(batch.class_ids), generator=generator) < probability
     if replaced.any():
         names = model.name_features[batch.class_ids[replaced]]
-        drawn = model.synthesis(batch.maps[-1][replaced], names, generator).maps
+        if source == "prior":
+            drawn = model.synthesis.draw(names, generator)
+        else:
+            drawn = model.synthesis(batch.maps[-1][replaced], names, generator).maps
         for real, synthetic in zip(maps, drawn, strict=True):
             real[replaced] = synthetic
     return model.patches(maps)
@@ -131,7 +147,7 @@ def fit(
     fit_standardisation(model, features)
     run_stage(phase1(model, features, foundation, config, prefix), config.seed, folder, progress)
     model.read_names(foundation)
-    run_stage(phase2(model, features, config, prefix), config.seed + 1, folder, progress)
+    run_stage(phase2(model, features, train_counts, config, prefix), config.seed + 1, folder, progress)
     model.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
     return model.eval().requires_grad_(False)
 

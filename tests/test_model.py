@@ -186,6 +186,21 @@ def test_the_generator_draws_maps_of_the_real_shapes(layout: int, generator: tor
     assert not torch.equal(vae(deepest, names, generator).maps[0], drawn.maps[0])
 
 
+@pytest.mark.parametrize("layout", [1, 4])
+def test_the_prior_needs_the_name_only(layout: int, generator: torch.Generator) -> None:
+    torch.manual_seed(0)
+    grids = [(16, 16), (8, 8)]
+    vae = FeatureVAE(deepest_channels=6, joint_dim=5, channels=[4, 7], grids=grids, latent=3, layout=layout, width=16)
+    names = torch.randn(1, 5).expand(2, -1)
+    state = generator.get_state()
+    maps = vae.draw(names, generator)
+    assert [tuple(m.shape) for m in maps] == [(2, 4, 16, 16), (2, 7, 8, 8)]
+    assert (maps[0][0] - maps[0][1]).abs().max() > 1e-3  # every image is another
+    latent = torch.randn(2, 3, layout, layout, generator=generator.set_state(state))
+    for drawn, decoded, others in zip(maps, vae.decode(latent, names), vae.decode(latent, names + 1), strict=True):
+        assert torch.equal(drawn, decoded) and not torch.equal(drawn, others)
+
+
 # Reconstruction
 
 
@@ -380,6 +395,7 @@ def test_losses_by_hand(generator: torch.Generator) -> None:
 
 def test_noise_is_measured_by_the_patch(generator: torch.Generator) -> None:
     patches = torch.tensor([1.0, 10.0])[:, None, None] * torch.ones(2, 500, 64)
-    assert torch.equal(jitter(patches, 0.0, generator), patches)
-    noise = (jitter(patches, 20.0, generator) - patches).std((1, 2))
+    noise = torch.randn(patches.shape, generator=generator)
+    assert torch.equal(jitter(patches, 0.0, noise), patches)
+    noise = (jitter(patches, 20.0, noise) - patches).std((1, 2))
     torch.testing.assert_close(noise, 20 * torch.tensor([8.0, 80.0]) / 64, rtol=0.05, atol=0)  # ‖p‖ = 8 and 80

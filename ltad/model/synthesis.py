@@ -36,6 +36,7 @@ class FeatureVAE(nn.Module):
         width: int,
     ) -> None:
         super().__init__()
+        self.latent = latent
         self.layout = layout
         self.grids = tuple(grids)
         self.norm = nn.GroupNorm(1, deepest_channels)
@@ -63,6 +64,11 @@ class FeatureVAE(nn.Module):
             hidden = hidden + gelu(block(hidden))
             maps[index] = self.heads[index](hidden)
         return maps
+
+    def draw(self, name_features: Tensor, generator: torch.Generator) -> list[Tensor]:
+        """Draw standardised maps of B images, one per stride, from the prior N(0, I) and the names t_c (B, J) alone."""
+        shape = len(name_features), self.latent, self.layout, self.layout
+        return self.decode(torch.randn(shape, generator=generator), name_features)
 
     def forward(self, deepest_map: Tensor, name_features: Tensor, generator: torch.Generator) -> Synthesis:
         """Reconstruct B images' maps through a posterior sample of the latent."""
