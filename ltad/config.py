@@ -50,7 +50,8 @@ class _Section:
 class PatchConfig(_Section):
     """Which feature maps make a patch."""
 
-    strides: tuple[int, ...] = (8, 16)  # our choice: a finer grid finds smaller defects; all maps of each are taken
+    strides: tuple[int, ...] = (8, 16)  # all maps of each; the paper: all layers but the last; which layers: unknown
+    grid: Literal["finest", "coarsest"] = "finest"  # our choice: of the strides, finds smaller defects; UniAD: coarsest
     pool: int = 3  # patches, odd: neighbourhood averaged around each patch; 1 = none
 
     def __post_init__(self) -> None:
@@ -276,17 +277,46 @@ def default() -> LTADConfig:
 def paper() -> LTADConfig:
     """The paper's form wherever it is known; where it is not, UniAD's, which the paper builds on.
 
-    One global latent, no contrastive term, no packing, one noise for both branches.
+    "Known" was read in the paper's figures or abstract, "guess" was not. What is not set here is the default's: the
+    frozen model, the names' vectors and start, the sizes of the latent and the decoder, the loss weights, the
+    temperatures, λ, the optimisers, the lengths and the batches are unknown.
     """
     base = LTADConfig()
     return dataclasses.replace(
         base,
-        patches=PatchConfig(strides=(16,), pool=1),
-        synthesis=dataclasses.replace(base.synthesis, layout=1),
-        reconstruction=dataclasses.replace(base.reconstruction, pack=1),
-        phase1=dataclasses.replace(base.phase1, contrastive_weight=0.0),
-        phase2=dataclasses.replace(base.phase2, reconstruction_jitter=20.0, synthesis_probability=0.5),
-        scoring=dataclasses.replace(base.scoring, smoothing=0.0),
+        patches=PatchConfig(
+            strides=(8, 16),  # known: several layers, all but the last; which of them: unknown
+            grid="coarsest",  # guess: UniAD's
+            pool=1,  # guess: none is drawn
+        ),
+        prompts=dataclasses.replace(
+            base.prompts,  # known: learned names, a pair per class
+            normal=("a normal {}",),  # known: one static prompt; its wording: guess
+            abnormal=("an abnormal {}",),
+        ),
+        synthesis=dataclasses.replace(base.synthesis, layout=1),  # known: mean and spread of one vector
+        reconstruction=dataclasses.replace(
+            base.reconstruction,  # known: a transformer; guess: UniAD's with its mask, its queries and its sizes
+            dim=256,
+            depth=4,
+            heads=8,
+            pack=1,
+        ),
+        semantic=SemanticConfig(
+            projection="stride",  # known: the projections are drawn per layer; that they are averaged: guess
+            hidden=0,  # guess: linear
+        ),
+        phase1=dataclasses.replace(base.phase1, contrastive_weight=0.0),  # known: no such loss is drawn
+        phase2=dataclasses.replace(
+            base.phase2,
+            same_noise=True,  # known: the same noised patches for both
+            reconstruction_jitter=20.0,  # guess: UniAD's
+            semantic_jitter=20.0,
+            semantic_patches=10_000,  # known: all there are
+            synthesis_source="posterior",  # guess: how phase 2 draws the latent is not drawn
+            synthesis_probability=0.5,  # known: one for all classes; its value: guess
+        ),
+        scoring=dataclasses.replace(base.scoring, smoothing=0.0),  # guess: UniAD's
     )
 
 

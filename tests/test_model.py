@@ -367,8 +367,38 @@ def test_a_state_dict_holds_what_was_learned_and_nothing_frozen(model: LTAD) -> 
 @pytest.mark.parametrize("config", [default(), paper()], ids=["default", "paper"])
 def test_both_presets_can_be_built(foundation: FoundationModel, config: LTADConfig) -> None:
     model = build_model(config, foundation, torch.zeros(2, 2, foundation.token_size))
-    side = 256 // min(config.patches.strides)
+    side = 16 if config == paper() else 32
     assert model.patches.grid_size == (side, side)
+    assert model.patches.channels == (48, 120)
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        ["prompts.pair=shared"],
+        ["prompts.pair=shared", "prompts.start=part"],
+        ["prompts.pair=random"],
+        ["prompts.pair=random", "seed=1"],
+        ["reconstruction.neighbourhood=0"],
+        ["reconstruction.depth=2", "reconstruction.layer_queries=false"],
+        ["semantic.projection=stride"],
+        ["semantic.hidden=0"],
+    ],
+    ids=" ".join,
+)
+def test_every_setting_reaches_the_model(
+    assignments: list[str], foundation: FoundationModel, tiny_config: LTADConfig, generator: torch.Generator
+) -> None:
+    """The last assignment of each list changes what the model says; the others hold before and after it."""
+    maps, class_ids = some_maps(foundation, 1, generator), torch.tensor([0])
+    config, outputs = tiny_config, []
+    for assignment in ["seed=0", *assignments]:
+        config = config.override(assignment)
+        torch.manual_seed(0)
+        model = build_model(config, foundation, given(foundation, "screw", tokens=2))
+        model.read_names(foundation)
+        outputs.append(torch.cat([part.flatten() for part in model(maps, class_ids)[1:]]))
+    assert (outputs[-1] - outputs[-2]).abs().max() > 1e-3
 
 
 def test_unknown_strides_are_refused(foundation: FoundationModel) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ltad import stages
+from ltad.checkpoint import load_checkpoint
 from ltad.config import LTADConfig, paper
 from ltad.crossfit import deal_folds
 from ltad.data import Dataset
@@ -122,7 +123,52 @@ def test_the_preset_of_the_paper_can_be_trained(foundation: FoundationModel, few
         config = config.override(assignment)
     features = cache_features(few.train, few.class_names, foundation, quiet)
     model = fit(features, foundation, few.train_counts, config, progress=quiet)
-    assert model.patches.mean.shape == (120,)
+    assert model.patches.grid_size == (16, 16)
+
+
+ABLATION = (
+    "prompts.start={}",
+    "prompts.tokens=4",
+    "prompts.learned=false",
+    "prompts.pair=random",
+    "synthesis.layout=1",
+    "reconstruction.depth=2",
+    "reconstruction.neighbourhood=0",
+    "reconstruction.layer_queries=false",
+    "semantic.projection=stride",
+    "semantic.hidden=0",
+    "patches.grid=coarsest",
+    "phase2.same_noise=true",
+    "phase2.synthesis_source=prior",
+    "phase2.tail_synthesis_probability=1",
+)
+
+
+def test_every_switch_can_be_turned_and_the_checkpoint_loads_again(
+    train_toy: Callable, few: Dataset, short: LTADConfig, foundation: FoundationModel, tmp_path: Path
+) -> None:
+    config = short
+    for assignment in ABLATION:
+        config = config.override(assignment)
+    trained = train_toy(tmp_path / "toy", dataset=few, config=config)
+    loaded = load_checkpoint(tmp_path / "toy", foundation)
+    assert loaded.card.config == config
+    states = trained.model.state_dict(), loaded.model.state_dict()
+    assert states[0].keys() == states[1].keys() and all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_names_are_learned_or_stay_as_given(
+    learned: bool, foundation: FoundationModel, few: Dataset, short: LTADConfig
+) -> None:
+    config = (
+        short.override("prompts.start={}").override("prompts.tokens=3").override(f"prompts.learned={learned}".lower())
+    )
+    features = cache_features(few.train[:3], few.class_names, foundation, quiet)
+    tokens = fit(features, foundation, few.train_counts, config, progress=quiet).prompts.class_tokens
+    for given, row in zip(map(foundation.embed_words, few.class_names), tokens, strict=True):
+        assert torch.equal(row[: len(given)], given.half().float()) != learned
+        assert not row[len(given) :].any()  # no token stays no token
 
 
 def test_single_images_only_are_refused_with_a_sentence(

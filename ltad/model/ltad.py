@@ -79,7 +79,8 @@ def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[Patc
     layers = [layer for stride in strides for layer, other in enumerate(foundation.strides) if other == stride]
     sides = [foundation.fingerprint.image_size // foundation.strides[layer] for layer in layers]
     channels = [foundation.channels[layer] for layer in layers]
-    patches = PatchFeatures(layers, channels, (max(sides), max(sides)), pool=config.patches.pool)
+    side = max(sides) if config.patches.grid == "finest" else min(sides)
+    patches = PatchFeatures(layers, channels, (side, side), pool=config.patches.pool)
     return patches, [(side, side) for side in sides]
 
 

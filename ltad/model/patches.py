@@ -8,7 +8,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 
 class PatchFeatures(nn.Module):
-    """Choose maps, standardise them per channel, bring them to the finest grid, and join them.
+    """Choose maps, standardise them per channel, bring them to one grid, and join them.
 
     layers: which of the foundation model's maps; channels: how many each has. Standardising makes a channel's unit the
     same for every stride, which raw activations are far from.
