@@ -25,9 +25,9 @@ from ltad.errors import CheckpointError
 from ltad.files import whole_file, write_text
 from ltad.foundation.base import Fingerprint, FoundationModel
 from ltad.model.ltad import LTAD, build_model
-from ltad.scoring import ScoreStatistics
+from ltad.scoring import ScoreStatistics, neutral_statistics
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration"}
 MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
 STATISTICS = "statistics."  # prefix of the tensors that are not the model's
@@ -192,8 +192,9 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
     """Write ``config.json`` and ``model.safetensors`` into the card's folder, each whole or not at all."""
     card = checkpoint.card
     card.path.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.half().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
-    tensors |= {STATISTICS + name: t.half().contiguous() for name, t in checkpoint.statistics._asdict().items()}
+    tensors = checkpoint.model.state_dict()
+    tensors |= {STATISTICS + name: tensor for name, tensor in checkpoint.statistics._asdict().items()}
+    tensors = {name: _stored(tensor) for name, tensor in tensors.items()}
     with whole_file(card.path / "model.safetensors") as partial:
         save_file(tensors, partial)
     values = {
@@ -205,6 +206,11 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "calibration": vars(card.calibration),
     }
     write_text(card.path / "config.json", json.dumps(values, indent=1, ensure_ascii=False))
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """Half precision, or whole numbers as they are."""
+    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
 
 
 def summarise(card: CheckpointCard) -> dict[str, Any]:
@@ -241,7 +247,7 @@ def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: Foundati
     model.load_state_dict({name: tensors[name] for name in model.state_dict()})
     model.eval().requires_grad_(False)
     statistics = ScoreStatistics(*(tensors[STATISTICS + name] for name in ScoreStatistics._fields))
-    if not (statistics.std > 0).all():
+    if not all((spread > 0).all() for spread in (statistics.residual_variance, statistics.memory_std, statistics.std)):
         raise CheckpointError(f"{card.name}/model.safetensors has a spread that is not positive.")
     return Checkpoint(card=card, model=model, statistics=statistics)
 
@@ -250,10 +256,8 @@ def _empty(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, Sco
     """A model and statistics of the right shapes for the card's configuration."""
     tokens = torch.zeros(len(card.classes), card.config.prompts.tokens, foundation.token_size)
     model = build_model(card.config, foundation, tokens)
-    (h, w), d = model.patches.grid_size, model.patches.feature_dim
-    k = len(card.classes)
-    places = torch.zeros(k, 2, h * w)
-    return model, ScoreStatistics(torch.zeros(k, d), torch.zeros(k, d, d), places, places)
+    (h, w), memories = model.patches.grid_size, len(model.memories)
+    return model, neutral_statistics(len(card.classes), memories, model.patches.feature_dim, h * w)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -262,7 +266,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     if path.stat().st_size > MAX_TENSOR_FILE:
         raise CheckpointError(f"{path.parent.name}/{path.name} is larger than {MAX_TENSOR_FILE // 1_000_000} MB.")
     try:
-        return {name: tensor.float() for name, tensor in load_file(path).items()}
+        return {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
     except SafetensorError as error:
         raise CheckpointError(f"{path.parent.name}/{path.name} is damaged: {error}.") from error
 
@@ -276,5 +280,7 @@ def _check_tensors(name: str, tensors: dict[str, Tensor], expected: dict[str, Te
         if tensor.shape != expected[key].shape:
             shapes = f"{tuple(tensor.shape)} instead of {tuple(expected[key].shape)}"
             raise CheckpointError(f"{name}/model.safetensors: {key} has the shape {shapes}.")
+        if tensor.dtype != expected[key].dtype:
+            raise CheckpointError(f"{name}/model.safetensors: {key} holds {tensor.dtype}, not {expected[key].dtype}.")
         if not tensor.isfinite().all():
             raise CheckpointError(f"{name}/model.safetensors: {key} has values that are not finite.")

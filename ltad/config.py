@@ -115,6 +115,39 @@ class ReconstructionConfig(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ViewsConfig(_Section):
+    """Turned and mirrored copies of a class's few images, as far as its own images show that they are normal."""
+
+    wanted: int = 400  # our choice: images of a class, copies counted, up to which copies are made; 0 = none
+    tolerance: float = 1.08  # our choice: how much farther a copy may be from other images than an image as it is
+
+    OFF: ClassVar[frozenset[str]] = frozenset({"wanted"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryConfig(_Section):
+    """Our memories of exemplar patches; the three lists say of each memory what it holds and what it counts."""
+
+    strides: tuple[int, ...] = (16, 16, 32)  # of the map
+    pools: tuple[int, ...] = (1, 3, 1)  # patches, odd: neighbourhood averaged around each patch
+    weights: tuple[float, ...] = (1.0, 1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
+    dim: int = 96  # principal coordinates that are kept of the channels
+    per_class: int = 2048  # exemplars of a class at most; 0 = no memory
+    total: int = 12_288  # exemplars of all classes together
+
+    OFF: ClassVar[frozenset[str]] = frozenset({"per_class"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        lengths = {len(self.strides), len(self.pools), len(self.weights)}
+        _require(len(lengths) == 1, "memory.strides, memory.pools and memory.weights must be of one length")
+        odd = all(pool > 0 and pool % 2 == 1 for pool in self.pools)
+        _require(odd, f"memory.pools must be odd and positive, got {list(self.pools)}")
+        weighed = all(math.isfinite(weight) and weight >= 0 for weight in self.weights)
+        _require(weighed, f"memory.weights must be finite and not negative, got {list(self.weights)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SemanticConfig(_Section):
     """The normal / abnormal classifier in the joint space of image and text."""
 
@@ -159,10 +192,14 @@ class Phase2Config(_Section):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringConfig(_Section):
-    """From residuals and logits to one map and one number."""
+    """From residuals, distances and logits to one map and one number."""
 
-    semantic_weight: float = 0.1  # lambda, on standardised scores
-    top_fraction: float = 0.005  # the image score is the mean of this fraction of the patches
+    form: Literal["standardised", "paper"] = (
+        "standardised"  # ours; the paper: squared norm + λ · probability as they are
+    )
+    reconstruction_weight: float = 0.25  # our choice: of the transformer's residual beside memory.weights
+    semantic_weight: float = 0.03  # lambda, on standardised scores
+    top_fraction: float = 0.02  # the image score is the mean of this fraction of the patches
     smoothing: float = 0.7  # patches, standard deviation of the Gaussian over the map; 0 = none
 
     def __post_init__(self) -> None:
@@ -194,11 +231,17 @@ class LTADConfig:
     prompts: PromptConfig = field(default_factory=PromptConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
     semantic: SemanticConfig = field(default_factory=SemanticConfig)
     phase1: Phase1Config = field(default_factory=Phase1Config)
     phase2: Phase2Config = field(default_factory=Phase2Config)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+    def __post_init__(self) -> None:
+        weights = [self.scoring.reconstruction_weight, *(self.memory.weights if self.memory.per_class else ())]
+        _require(sum(weights) > 0, "scoring.reconstruction_weight and memory.weights cannot all be 0")
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
@@ -302,6 +345,8 @@ def paper() -> LTADConfig:
             heads=8,
             pack=1,
         ),
+        memory=dataclasses.replace(base.memory, per_class=0),  # known: there is none
+        views=dataclasses.replace(base.views, wanted=0),  # guess: UniAD's, whose images are not turned
         semantic=SemanticConfig(
             projection="stride",  # known: the projections are drawn per layer; that they are averaged: guess
             hidden=0,  # guess: linear
@@ -316,7 +361,12 @@ def paper() -> LTADConfig:
             synthesis_source="posterior",  # guess: how phase 2 draws the latent is not drawn
             synthesis_probability=0.5,  # known: one for all classes; its value: guess
         ),
-        scoring=dataclasses.replace(base.scoring, smoothing=0.0),  # guess: UniAD's
+        scoring=dataclasses.replace(
+            base.scoring,
+            form="paper",  # known
+            semantic_weight=1.0,  # guess: λ
+            smoothing=0.0,  # guess: UniAD's
+        ),
     )
 
 

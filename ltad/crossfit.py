@@ -11,20 +11,27 @@ import torch
 from torch import Tensor
 
 from ltad.calibration import Calibration
-from ltad.config import ScoringConfig
+from ltad.config import LTADConfig
 from ltad.features import ENCODE_BATCH, Features
 from ltad.model.ltad import LTAD, LTADOutput
 from ltad.scoring import (
+    PLACED,
+    MapSums,
     ScoreStatistics,
+    class_spread,
+    class_statistics,
+    combine,
     fuse,
     image_scores,
+    neutral_statistics,
     place_statistics,
     pooled_spread,
     raw_scores,
-    standardised_maps,
-    whitening_matrices,
+    residual_variances,
+    standardised_parts,
 )
 
+DISTANCES, PLACES = slice(None, -PLACED), slice(-PLACED, None)  # of the parts
 DIGITS = 5  # of a calibration score, in memory as in its file
 
 
@@ -51,7 +58,7 @@ def deal_folds(class_ids: Tensor, folds: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def fit_statistics(
-    folds: list[Fold], final: LTAD, features: Features, scoring: ScoringConfig
+    folds: list[Fold], final: LTAD, features: Features, config: LTADConfig
 ) -> tuple[ScoreStatistics, list[Tensor], list[Tensor]]:
     """Fit the statistics of normal scores, and give each class's held-out image scores and name similarities.
 
@@ -61,17 +68,44 @@ def fit_statistics(
     """
     alone = (features.class_ids.bincount()[features.class_ids] == 1).nonzero()[:, 0]
     views = [*folds, Fold(final, alone)]
+    if config.scoring.form == "paper":
+        return _paper_statistics(views, features, config)
     moments = [_class_moments(view, features) for view in views]
-    raw = _raw_maps(views, moments, features, scoring.smoothing)
-    by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(int(features.class_ids.max()) + 1)]
-    pooled = pooled_spread([raw.within[members] for members in by_class])
-    mean, std = map(torch.stack, zip(*(place_statistics(raw.within[m], pooled) for m in by_class), strict=True))
     total = _sum(moments)
-    whitening = whitening_matrices(total.covariance(), total.counts, total.covariance().mean(0))
-    statistics = ScoreStatistics(*(part.half().float() for part in (total.mean(), whitening, mean, std)))
+    shared, basis = torch.linalg.eigh(total.covariance().mean(0))
+    along = [part.along(basis) for part in moments]
+    raw = _raw_maps(views, along, basis, shared, features, config)
+    by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(int(features.class_ids.max()) + 1)]
+    sums = [MapSums.of(raw.within[members]) for members in by_class]
+    pooled = _Pooled.of(sums)
+    normal = [pooled.statistics(each) for each in sums]
+    memory_mean, memory_std, mean, std = (torch.stack(parts) for parts in zip(*normal, strict=True))
+    total = _sum(along)
+    variance = residual_variances(total.variance(), total.counts, shared)
+    parts = (basis, total.mean(), variance, memory_mean, memory_std, mean, std)
+    statistics = ScoreStatistics(*(part.half().float() for part in parts))
     scored = [members if len(members) > 1 else members[:0] for members in by_class]
-    scores = [_leave_one_out(raw.within[m], raw.across[m], pooled, scoring) for m in scored]
+    scores = [_leave_one_out(raw.within[m], raw.across[m], pooled, config) for m in scored]
     return statistics, scores, [raw.similarity[m] for m in scored]
+
+
+def _paper_statistics(
+    views: list[Fold], features: Features, config: LTADConfig
+) -> tuple[ScoreStatistics, list[Tensor], list[Tensor]]:
+    """Nothing is standardised in the paper's form; held-out scores are what thresholds are made of, all the same."""
+    patches, memories = views[0].model.patches, len(views[0].model.memories)
+    classes, places = int(features.class_ids.max()) + 1, patches.grid_size[0] * patches.grid_size[1]
+    neutral = neutral_statistics(classes, memories, patches.feature_dim, places)
+    scores, similarity = torch.empty(len(features.class_ids)), torch.empty(len(features.class_ids))
+    for view in views:
+        for chunk, output in _outputs(view, features):
+            ids = features.class_ids[chunk]
+            parts = combine(raw_scores(output, neutral.of(ids), config, patches.grid_size), config)
+            scores[chunk] = image_scores(fuse(parts, config.scoring.semantic_weight), config.scoring.top_fraction)
+            similarity[chunk] = view.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
+    by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(classes)]
+    scored = [members if len(members) > 1 else members[:0] for members in by_class]
+    return neutral, [scores[m] for m in scored], [similarity[m] for m in scored]
 
 
 def make_calibration(class_names: tuple[str, ...], scores: list[Tensor], similarities: list[Tensor]) -> Calibration:
@@ -96,7 +130,8 @@ def _outputs(view: Fold, features: Features) -> Iterator[tuple[Tensor, LTADOutpu
 class Moments(NamedTuple):
     """Sums over images of the mean (..., D) and the mean square (..., D, D) of their residuals; counts (...), how many.
 
-    The leading dimension is that of the classes, or of the images of a batch.
+    Along the shared directions the mean square is (..., D) only. The leading dimension is that of the classes, or of
+    the images of a batch.
     """
 
     first: Tensor
@@ -111,6 +146,10 @@ class Moments(NamedTuple):
         """The moments of each of B images' classes (B,)."""
         return Moments(*(part[class_ids] for part in self))
 
+    def along(self, basis: Tensor) -> "Moments":
+        """The moments along the directions of a basis (D, D)."""
+        return Moments(self.first @ basis, ((self.second @ basis) * basis).sum(-2), self.counts)
+
     def mean(self) -> Tensor:
         """Mean residual (..., D); zero where there is no image."""
         return self.first / self.counts.clamp(min=1)[..., None]
@@ -120,11 +159,13 @@ class Moments(NamedTuple):
         mean = self.mean()
         return self.second / self.counts.clamp(min=1)[..., None, None] - mean[..., :, None] * mean[..., None, :]
 
+    def variance(self) -> Tensor:
+        """Variances (..., D) along the shared directions."""
+        return (self.second / self.counts.clamp(min=1)[..., None] - self.mean().square()).clamp(min=0)
 
-def _image_moments(output: LTADOutput) -> Moments:
-    """The moments of each image of a batch."""
-    residuals = output.reconstructed_features - output.patch_features  # (B, N, D)
-    return Moments(residuals.mean(1), residuals.mT @ residuals / residuals.shape[1], torch.ones(len(residuals)))
+
+def _residuals(output: LTADOutput) -> Tensor:
+    return output.reconstructed_features - output.patch_features  # (B, N, D)
 
 
 def _class_moments(view: Fold, features: Features) -> Moments:
@@ -132,13 +173,15 @@ def _class_moments(view: Fold, features: Features) -> Moments:
     classes, dim = int(features.class_ids.max()) + 1, view.model.patches.feature_dim
     total = Moments(torch.zeros(classes, dim), torch.zeros(classes, dim, dim), torch.zeros(classes))
     for chunk, output in _outputs(view, features):
-        for sums, parts in zip(total, _image_moments(output), strict=True):
+        residuals = _residuals(output)
+        each = residuals.mean(1), residuals.mT @ residuals / residuals.shape[1], torch.ones(len(residuals))
+        for sums, parts in zip(total, each, strict=True):
             sums.index_add_(0, features.class_ids[chunk], parts)
     return total
 
 
 class RawMaps(NamedTuple):
-    """Raw score maps (n, 2, N) of held-out images, and the similarity (n,) of each to its own class's name.
+    """Raw score maps (n, S + 2, N) of held-out images, and the similarity (n,) of each to its own class's name.
 
     within: whitened by the residuals that the same model left on the class's other images: what is usual at a place.
     across: whitened by those of other models, as a new image will be: what its score will be like. This one is the
@@ -150,22 +193,26 @@ class RawMaps(NamedTuple):
     similarity: Tensor
 
 
-def _raw_maps(views: list[Fold], moments: list[Moments], features: Features, smoothing: float) -> RawMaps:
-    """Score every held-out image."""
-    patches, total = views[0].model.patches, _sum(moments)
-    shared = total.covariance().mean(0)
-    places = patches.grid_size[0] * patches.grid_size[1]
-    images = len(features.class_ids)
-    raw = RawMaps(torch.empty(images, 2, places), torch.empty(images, 2, places), torch.empty(images))
+def _raw_maps(
+    views: list[Fold], moments: list[Moments], basis: Tensor, shared: Tensor, features: Features, config: LTADConfig
+) -> RawMaps:
+    """Score every held-out image; moments are those along the shared directions, shared their variances (D,)."""
+    model, images = views[0].model, len(features.class_ids)
+    grid = model.patches.grid_size
+    shape = images, len(model.memories) + PLACED, grid[0] * grid[1]
+    raw = RawMaps(torch.empty(shape), torch.empty(shape), torch.empty(images))
+    total = _sum(moments)
+    neutral = neutral_statistics(len(total.counts), len(model.memories), len(shared), shape[2])._replace(basis=basis)
     for view, own in zip(views, moments, strict=True):
         rest = total.minus(own)
-        rest_mean, rest_whitening = rest.mean(), whitening_matrices(rest.covariance(), rest.counts, shared)
         for chunk, output in _outputs(view, features):
             ids = features.class_ids[chunk]
-            others = own.of(ids).minus(_image_moments(output))
-            whitening = whitening_matrices(others.covariance(), others.counts, shared)
-            raw.within[chunk] = raw_scores(output, others.mean(), whitening, patches.grid_size, smoothing)
-            raw.across[chunk] = raw_scores(output, rest_mean[ids], rest_whitening[ids], patches.grid_size, smoothing)
+            along = _residuals(output) @ basis
+            others = own.of(ids).minus(Moments(along.mean(1), along.square().mean(1), torch.ones(len(ids))))
+            for maps, known in ((raw.within, others), (raw.across, rest.of(ids))):
+                variance = residual_variances(known.variance(), known.counts, shared)
+                normal = neutral.of(ids)._replace(residual_mean=known.mean(), residual_variance=variance)
+                maps[chunk] = raw_scores(output, normal, config, grid)
             raw.similarity[chunk] = view.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
     return raw
 
@@ -174,11 +221,30 @@ def _sum(moments: list[Moments]) -> Moments:
     return Moments(*(torch.stack(parts).sum(0) for parts in zip(*moments, strict=True)))
 
 
-def _leave_one_out(within: Tensor, across: Tensor, pooled: tuple[Tensor, Tensor], scoring: ScoringConfig) -> Tensor:
-    """Image scores (n,) of a class's raw maps (n, 2, N), each standardised by what is usual for the others."""
-    scores = torch.empty(len(across))
+class _Pooled(NamedTuple):
+    """What classes of few images borrow: mean and variance of distances (S,), and of the placed parts (2,)."""
+
+    distances: tuple[Tensor, Tensor]
+    placed: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, classes: list[MapSums]) -> "_Pooled":
+        """Average over the classes."""
+        spreads = [class_spread(sums.parts(DISTANCES)) for sums in classes if sums.count > 1]
+        mean, variance = (torch.stack(parts).mean(0) for parts in zip(*spreads, strict=True))
+        return cls((mean, variance), pooled_spread([sums.parts(PLACES) for sums in classes]))
+
+    def statistics(self, sums: MapSums) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean and spread of a class's distances, and of its placed parts."""
+        by_class = class_statistics(sums.parts(DISTANCES), self.distances)
+        return *by_class, *place_statistics(sums.parts(PLACES), self.placed)
+
+
+def _leave_one_out(within: Tensor, across: Tensor, pooled: _Pooled, config: LTADConfig) -> Tensor:
+    """Image scores (n,) of a class's raw maps (n, S + 2, N), each standardised by what is usual for the others."""
+    scoring, scores, sums = config.scoring, torch.empty(len(across)), MapSums.of(within)
     for i in range(len(across)):
-        others = torch.cat([within[:i], within[i + 1 :]])
-        parts = standardised_maps(across[i : i + 1], *place_statistics(others, pooled))
+        others = pooled.statistics(sums.without(within[i]))
+        parts = combine(standardised_parts(across[i : i + 1], *others), config)
         scores[i] = image_scores(fuse(parts, scoring.semantic_weight), scoring.top_fraction)
     return scores

@@ -20,7 +20,7 @@ from ltad import images
 from ltad.calibration import Judgement
 from ltad.checkpoint import Checkpoint, CheckpointCard, find_checkpoint, load_checkpoint, read_card
 from ltad.foundation import FoundationModel, load_foundation
-from ltad.scoring import PARTS, fuse, image_scores, raw_scores, standardised_maps
+from ltad.scoring import PARTS, combine, fuse, image_scores, raw_scores, standardised_parts
 
 AUTO = "auto"
 NEAREST_WORDS = 5
@@ -195,8 +195,9 @@ class Predictor:
         class_ids = similarities.argmax(1) if class_ids is None else class_ids
         output = self._model(maps, class_ids)
         normal = self._statistics.of(class_ids)
-        raw = raw_scores(output, normal.residual_mean, normal.whitening, patches.grid_size, scoring.smoothing)
-        parts = standardised_maps(raw, normal.mean, normal.std)
+        raw = raw_scores(output, normal, self.card.config, patches.grid_size)
+        placed = normal.memory_mean, normal.memory_std, normal.mean, normal.std
+        parts = combine(standardised_parts(raw, *placed), self.card.config)
         scores = fuse(parts, scoring.semantic_weight)
         return ScoredBatch(
             class_ids=class_ids,

@@ -1,7 +1,9 @@
 """From what the model gives to one map and one number per image: tensors in, tensors out.
 
-Raw scores come in two parts, [reconstruction, semantic]. Each is standardised by what is normal for its class at its
-place, so that 0 means "as usual" and 1 means "one standard deviation more unusual", for every class alike.
+Raw scores come in parts: one per memory, then the transformer's residual, then the semantic logit. Each is standardised
+by what is normal for its class, so that 0 means "as usual" and 1 means "one standard deviation more unusual", for every
+class alike; residual and logit also by what is normal at their place, since a part that lies still has its own noise
+everywhere.
 """
 
 from typing import NamedTuple
@@ -10,64 +12,77 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from ltad.config import LTADConfig
 from ltad.model.ltad import LTADOutput
 
 PARTS = ("reconstruction", "semantic")
-RIDGE = 0.02  # of the mean variance, added to a residual covariance so that whitening stays stable
-PRIOR_COVARIANCE = 3.0  # our choice: a class's own residual covariance counts as much as all classes' at 3 images
+PLACED = 2  # parts, the last ones, that are standardised by place
+RIDGE = 0.02  # of the mean variance, added to a residual's variances so that whitening stays stable
+PRIOR_COVARIANCE = 3.0  # our choice: a class's own residual variances count as much as all classes' at 3 images
 PRIOR_SPREAD = 5.0  # our choice: a class's own spread at a place counts as much as its overall spread at 5 images
 
 
 class ScoreStatistics(NamedTuple):
     """What is normal for each class.
 
-    residual_mean (K, D) and whitening (K, D, D) of the reconstruction's residuals; mean and std (K, 2, N) of both
-    parts at each place.
+    basis (D, D): principal directions of the residuals of all classes. residual_mean and residual_variance (K, D) are
+    along them. memory_mean and memory_std (K, S) of the distances. mean and std (K, 2, N) of residual and logit at
+    each place.
     """
 
+    basis: Tensor
     residual_mean: Tensor
-    whitening: Tensor
+    residual_variance: Tensor
+    memory_mean: Tensor
+    memory_std: Tensor
     mean: Tensor
     std: Tensor
 
     def of(self, class_ids: Tensor) -> "ScoreStatistics":
         """The statistics of each of B images' classes (B,)."""
-        return ScoreStatistics(*(part[class_ids] for part in self))
+        return ScoreStatistics(self.basis, *(part[class_ids] for part in self[1:]))
 
 
-def whitening_matrices(covariances: Tensor, counts: Tensor, shared: Tensor) -> Tensor:
-    """The inverse square roots (K, D, D) of residual covariances that were made from so many images each (K,).
-
-    One of few images leans on the covariance that is shared by all classes, (D, D).
-    """
-    trust = (counts / (counts + PRIOR_COVARIANCE))[:, None, None]
-    blended = trust * covariances + (1 - trust) * shared
-    ridge = RIDGE * blended.diagonal(dim1=1, dim2=2).mean(-1)
-    values, vectors = torch.linalg.eigh(blended + ridge[:, None, None] * torch.eye(blended.shape[-1]))
-    return vectors @ (values.rsqrt()[:, :, None] * vectors.mT)
-
-
-def reconstruction_scores(
-    patch_features: Tensor, reconstructed_features: Tensor, residual_mean: Tensor, whitening: Tensor
-) -> Tensor:
-    """Score patches (B, N, D) by the whitened length of their residual per channel: (B, N), >= 0, higher = worse.
-
-    residual_mean (B, D) and whitening (B, D, D) belong to the images' classes; with zero and the identity the score is
-    the root of the paper's squared norm (Ho et al. 2024), divided by D.
-    """
-    residuals = reconstructed_features - patch_features - residual_mean[:, None]
-    return (residuals @ whitening).square().mean(-1).sqrt()
-
-
-def raw_scores(
-    output: LTADOutput, residual_mean: Tensor, whitening: Tensor, grid_size: tuple[int, int], smoothing: float
-) -> Tensor:
-    """Both parts of every patch's score, smoothed over the grid: (B, 2, N), higher = more anomalous."""
-    reconstruction = reconstruction_scores(
-        output.patch_features, output.reconstructed_features, residual_mean, whitening
+def neutral_statistics(classes: int, memories: int, feature_dim: int, places: int) -> ScoreStatistics:
+    """Statistics that leave every score as it is: the paper's form."""
+    return ScoreStatistics(
+        basis=torch.eye(feature_dim),
+        residual_mean=torch.zeros(classes, feature_dim),
+        residual_variance=torch.ones(classes, feature_dim),
+        memory_mean=torch.zeros(classes, memories),
+        memory_std=torch.ones(classes, memories),
+        mean=torch.zeros(classes, PLACED, places),
+        std=torch.ones(classes, PLACED, places),
     )
-    parts = torch.stack([reconstruction, output.semantic_logits], dim=1)
-    return smooth(parts.unflatten(2, grid_size), smoothing).flatten(2)
+
+
+def residual_variances(own: Tensor, counts: Tensor, shared: Tensor) -> Tensor:
+    """Variances (K, D) of residuals along the shared directions, from a class's own (K, D) and those of all (D,).
+
+    A class of few images, counts (K,), leans on the shared ones: whole covariances of its own would be 56 KB a class.
+    """
+    trust = (counts / (counts + PRIOR_COVARIANCE))[:, None]
+    blended = trust * own + (1 - trust) * shared
+    return blended + RIDGE * blended.mean(1, keepdim=True)
+
+
+def reconstruction_scores(output: LTADOutput, normal: ScoreStatistics) -> Tensor:
+    """Score patches by the whitened length of their residual per channel: (B, N), >= 0, higher = worse.
+
+    With neutral statistics it is the root of the paper's squared norm (Ho et al. 2024), divided by D.
+    """
+    residuals = (output.reconstructed_features - output.patch_features) @ normal.basis
+    whitened = (residuals - normal.residual_mean[:, None]).square() / normal.residual_variance[:, None]
+    return whitened.mean(-1).sqrt()
+
+
+def raw_scores(output: LTADOutput, normal: ScoreStatistics, config: LTADConfig, grid_size: tuple[int, int]) -> Tensor:
+    """All parts of every patch's score, smoothed over the grid: (B, S + 2, N), higher = more anomalous."""
+    reconstruction, semantic = reconstruction_scores(output, normal), output.semantic_logits
+    if config.scoring.form == "paper":
+        reconstruction, semantic = reconstruction.square(), semantic.sigmoid()
+    parts = torch.cat([output.memory_distances, reconstruction[:, None], semantic[:, None]], dim=1)
+    return smooth(parts.unflatten(2, grid_size), config.scoring.smoothing).flatten(2)
 
 
 def smooth(maps: Tensor, sigma: float) -> Tensor:
@@ -82,40 +97,100 @@ def smooth(maps: Tensor, sigma: float) -> Tensor:
     return flat[:, 0].unflatten(0, maps.shape[:-2])
 
 
-def pooled_spread(maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and within-place variance (2,) over classes, from each class's raw maps (n, 2, N); what a tail borrows."""
-    means = torch.stack([m.mean((0, 2)) for m in maps])
-    variances = torch.stack([m.var(0).mean(-1) for m in maps if len(m) > 1])
+class MapSums(NamedTuple):
+    """Sums over the raw maps (P, N) of a class's images, and over their squares; in double precision."""
+
+    count: int
+    first: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, maps: Tensor) -> "MapSums":
+        """Add up raw maps (n, P, N)."""
+        return cls(len(maps), maps.sum(0, dtype=torch.double), maps.double().square().sum(0))
+
+    def without(self, one: Tensor) -> "MapSums":
+        """The sums over the others."""
+        return MapSums(self.count - 1, self.first - one, self.second - one.double().square())
+
+    def parts(self, chosen: slice) -> "MapSums":
+        """The sums of some of the parts only."""
+        return MapSums(self.count, self.first[chosen], self.second[chosen])
+
+    def mean(self) -> Tensor:
+        """Mean (P, N) over the images."""
+        return self.first / max(1, self.count)
+
+    def variance(self) -> Tensor:
+        """Variance (P, N) over the images, 0 for one image."""
+        spread = self.second - self.first.square() / max(1, self.count)
+        return spread.clamp(min=0) / max(1, self.count - 1)
+
+
+def pooled_spread(classes: list[MapSums]) -> tuple[Tensor, Tensor]:
+    """Mean and within-place variance (P,) over classes; what a tail borrows."""
+    means = torch.stack([sums.mean().mean(-1) for sums in classes])
+    variances = torch.stack([sums.variance().mean(-1) for sums in classes if sums.count > 1])
     return means.mean(0), variances.mean(0)
 
 
-def place_statistics(maps: Tensor, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (2, N) of a class's raw maps (n, 2, N) at every place.
+def place_statistics(sums: MapSums, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (P, N) of a class's raw maps at every place.
 
     Empirical Bayes: the mean at a place moves from the class's overall mean only as far as places differ by more
     than n images would make them differ by chance. An aligned part gets a map of its own; a texture gets one number.
     The few images of a tail class borrow their spread from the pooled classes.
     """
-    n = len(maps)
+    n, at_place, own = sums.count, sums.mean(), sums.variance()
     pooled_mean, pooled_variance = pooled
-    at_place = maps.mean(0)  # (2, N)
     overall = (n * at_place.mean(-1) + pooled_mean) / (n + 1)
-    own = maps.var(0) if n > 1 else torch.zeros_like(at_place)
-    within = ((n - 1) * own.mean(-1) + 2 * pooled_variance) / (n + 1)  # (2,)
+    within = ((n - 1) * own.mean(-1) + 2 * pooled_variance) / (n + 1)  # (P,)
     between = (at_place.var(-1) - within / n).clamp(min=0)
     trust = (between / (between + within / n))[:, None]
     mean = overall[:, None] + trust * (at_place - at_place.mean(-1, keepdim=True))
     variance = ((n - 1) * own + PRIOR_SPREAD * within[:, None]) / (n - 1 + PRIOR_SPREAD)
-    return mean, variance.sqrt()
+    return mean.float(), variance.sqrt().float()
 
 
-def standardised_maps(raw: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Both parts (B, 2, N) in standard deviations above normal, given (B, 2, N) or (2, N) statistics."""
-    return (raw - mean) / std
+def class_spread(sums: MapSums) -> tuple[Tensor, Tensor]:
+    """Mean and variance (P,) of a class's raw maps over all images and places."""
+    mean = sums.mean().mean(-1)
+    return mean, (sums.second / max(1, sums.count)).mean(-1) - mean.square()
+
+
+def class_statistics(sums: MapSums, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (P,) of a class's raw maps over all places.
+
+    pooled: what ``class_spread`` says of the classes, on the average; it counts as one more image. A class of one image
+    takes it as it is: what its only image is like, the model has seen.
+    """
+    trust = sums.count / (sums.count + 1) if sums.count > 1 else 0.0
+    mean, variance = (trust * mine + (1 - trust) * all_ for mine, all_ in zip(class_spread(sums), pooled, strict=True))
+    return mean.float(), variance.sqrt().float()
+
+
+def standardised_parts(raw: Tensor, memory_mean: Tensor, memory_std: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """All parts (B, S + 2, N) in standard deviations above normal, given statistics as in ``ScoreStatistics``.
+
+    They are those of each image, or, without the leading dimension, of all.
+    """
+    distances, placed = raw[:, :-PLACED], raw[:, -PLACED:]
+    by_class = (distances - memory_mean[..., None]) / memory_std[..., None]
+    return torch.cat([by_class, (placed - mean) / std], dim=1)
+
+
+def combine(parts: Tensor, config: LTADConfig) -> Tensor:
+    """Weigh the memories and the transformer's residual into one part: [reconstruction, semantic] (B, 2, N).
+
+    The weights are made to sum to 1, so that the unit stays that of the parts.
+    """
+    memories = config.memory.weights if parts.shape[1] > PLACED else ()
+    weights = torch.tensor([*memories, config.scoring.reconstruction_weight])
+    return torch.stack([torch.einsum("bsn,s->bn", parts[:, :-1], weights / weights.sum()), parts[:, -1]], dim=1)
 
 
 def fuse(parts: Tensor, semantic_weight: float) -> Tensor:
-    """Reconstruction + λ · semantic, from standardised parts (B, 2, N): (B, N).
+    """Reconstruction + λ · semantic, from [reconstruction, semantic] (B, 2, N): (B, N).
 
     Source: Ho et al. 2024, S = S_rec + λ · S_sem; standardising first makes λ independent of either part's unit.
     """

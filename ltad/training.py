@@ -23,8 +23,10 @@ from ltad.features import Features, Progress, cache_features
 from ltad.foundation.base import FoundationModel
 from ltad.losses import jitter, name_loss, reconstruction_loss, semantic_loss, vae_loss
 from ltad.model.ltad import LTAD, build_model
+from ltad.model.patches import channel_statistics
 from ltad.model.prompts import start_tokens
 from ltad.stages import Stage, StageFolder, run_stage
+from ltad.views import Views, make_views
 
 
 def draw_balanced(class_ids: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -35,17 +37,9 @@ def draw_balanced(class_ids: Tensor, count: int, generator: torch.Generator) -> 
 
 def fit_standardisation(model: LTAD, features: Features) -> None:
     """Set the mean and spread of every channel, each class counting the same."""
-    weights = (1.0 / features.class_ids.bincount().clamp(min=1)[features.class_ids]).double()
-    weights /= weights.sum()
-    means, squares = [], []
-    for layer in model.patches.choose(features.maps):
-        sums = torch.stack([torch.stack([m.double().mean((1, 2)), m.double().square().mean((1, 2))]) for m in layer])
-        mean, square = (weights[:, None, None] * sums).sum(0)
-        means.append(mean)
-        squares.append(square)
-    mean, square = torch.cat(means), torch.cat(squares)
-    model.patches.mean.copy_(mean)
-    model.patches.std.copy_((square - mean.square()).clamp(min=1e-8).sqrt())
+    statistics = [channel_statistics(layer, features.class_ids) for layer in model.patches.choose(features.maps)]
+    for buffer, parts in zip((model.patches.mean, model.patches.std), zip(*statistics, strict=True), strict=True):
+        buffer.copy_(torch.cat(parts))
 
 
 def phase1(model: LTAD, features: Features, foundation: FoundationModel, config: LTADConfig, prefix: str) -> Stage:
@@ -145,11 +139,20 @@ def fit(
     torch.manual_seed(config.seed)  # for the layers' own initial values
     model = build_model(config, foundation, tokens)
     fit_standardisation(model, features)
+    for memory in model.memories:
+        memory.remember(features.maps, features.class_ids, generator)
     run_stage(phase1(model, features, foundation, config, prefix), config.seed, folder, progress)
     model.read_names(foundation)
     run_stage(phase2(model, features, train_counts, config, prefix), config.seed + 1, folder, progress)
-    model.load_state_dict({name: tensor.half().float() for name, tensor in model.state_dict().items()})
+    state = model.state_dict().items()
+    model.load_state_dict({name: t.half().float() if t.is_floating_point() else t for name, t in state})
     return model.eval().requires_grad_(False)
+
+
+def _with_views(features: Features, views: Views | None, seen: Tensor) -> Features:
+    """The images that are seen (n,), and the copies that were made of them."""
+    images = features.take(seen.nonzero()[:, 0])
+    return images.join(views.features.take(seen[views.sources].nonzero()[:, 0])) if views else images
 
 
 def train(
@@ -178,15 +181,17 @@ def train(
     identity = json.dumps([config.to_dict(), foundation.fingerprint.to_dict(), data.split_hash, names])
     folder = StageFolder(stages, identity)
     features = cache_features(dataset.train, names, foundation, progress)
+    views = make_views(dataset.train, features, foundation, config.views, config.seed, progress)
     dealt = deal_folds(features.class_ids, config.calibration.folds, config.seed)
     folds = []
     shorter = replace(config, phase2=replace(config.phase2, steps=config.calibration.phase2_steps))
     for fold in range(config.calibration.folds):
-        seen = features.take((dealt != fold).nonzero()[:, 0])
+        seen = _with_views(features, views, dealt != fold)
         model = fit(seen, foundation, counts, shorter, prefix=f"fold{fold + 1}-", folder=folder, progress=progress)
         folds.append(Fold(model, (dealt == fold).nonzero()[:, 0]))
-    final = fit(features, foundation, counts, config, folder=folder, progress=progress)
-    statistics, scores, similarities = fit_statistics(folds, final, features, config.scoring)
+    everything = _with_views(features, views, torch.ones_like(dealt, dtype=torch.bool))
+    final = fit(everything, foundation, counts, config, folder=folder, progress=progress)
+    statistics, scores, similarities = fit_statistics(folds, final, features, config)
     tail = tail_classes(counts)
     card = CheckpointCard(
         path=output,

@@ -88,6 +88,8 @@ def tiny_config() -> LTADConfig:
         "synthesis.width=32",
         "reconstruction.dim=32",
         "reconstruction.depth=1",
+        "memory.per_class=64",
+        "views.wanted=10",
         "semantic.hidden=64",
         "phase1.steps=20",
         "phase1.batch_size=8",

@@ -1,17 +1,26 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
+from ltad.config import LTADConfig, default
 from ltad.model.ltad import LTADOutput
 from ltad.scoring import (
+    MapSums,
+    ScoreStatistics,
+    class_spread,
+    class_statistics,
+    combine,
     fuse,
     image_scores,
+    neutral_statistics,
     place_statistics,
     pooled_spread,
     raw_scores,
     reconstruction_scores,
-    standardised_maps,
-    whitening_matrices,
+    residual_variances,
+    standardised_parts,
 )
 
 GRID = (6, 9)
@@ -23,56 +32,69 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-def unchanged(images: int, dim: int) -> tuple[Tensor, Tensor]:
-    """The mean residual and the whitening that leave residuals as they are."""
-    return torch.zeros(images, dim), torch.eye(dim).expand(images, dim, dim)
+def unchanged(images: int, dim: int, memories: int = 0) -> ScoreStatistics:
+    """Statistics that leave scores as they are."""
+    return neutral_statistics(images, memories, dim, PLACES)
+
+
+def smoothed(smoothing: float, **scoring: object) -> LTADConfig:
+    return replace(default(), scoring=replace(default().scoring, smoothing=smoothing, **scoring))
+
+
+def output(patches: Tensor, rebuilt: Tensor, logits: Tensor, distances: Tensor | None = None) -> LTADOutput:
+    """What a model of one memory, or of none, says."""
+    return LTADOutput(patches, rebuilt, torch.empty(len(logits), 0, PLACES) if distances is None else distances, logits)
 
 
 def logits_only(logits: Tensor, smoothing: float) -> Tensor:
     """The semantic part of the raw scores of (B, h, w) logits, (B, h, w)."""
     flat = logits.flatten(1)
-    output = LTADOutput(torch.zeros(*flat.shape, 2), torch.zeros(*flat.shape, 2), flat)
-    return raw_scores(output, *unchanged(len(flat), 2), GRID, smoothing)[:, 1].unflatten(1, GRID)
+    silent = torch.zeros(*flat.shape, 2)
+    raw = raw_scores(output(silent, silent, flat), unchanged(len(flat), 2), smoothed(smoothing), GRID)
+    return raw[:, 1].unflatten(1, GRID)
 
 
-def many(*covariances: Tensor, images: float = 1e6) -> Tensor:
-    """Whitening of classes that have so many images that they need not lean on the others."""
-    whole = torch.stack(covariances)
-    return whitening_matrices(whole, torch.full((len(whole),), images), torch.eye(whole.shape[-1]))
+def test_variances_survive_a_dead_direction() -> None:
+    variances = residual_variances(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([1e6]), torch.ones(3))
+    assert (variances > 0).all() and variances[0, 2] < 0.1
 
 
-def test_whitened_residuals_of_each_class_have_unit_covariance() -> None:
-    mixings = [torch.linalg.qr(torch.randn(6, 6)).Q * torch.linspace(0.8, 1.4, 6) * scale for scale in (1, 9)]
-    residuals = [torch.randn(20_000, 6) @ mixing.T for mixing in mixings]
-    whitening = many(*(r.T @ r / len(r) for r in residuals))
-    torch.testing.assert_close(whitening, whitening.mT)  # symmetric: it turns nothing
-    for own, matrix in zip(residuals, whitening, strict=True):
-        whitened = own @ matrix
-        torch.testing.assert_close(whitened.T @ whitened / len(own), torch.eye(6), atol=0.1, rtol=0)
-
-
-def test_whitening_survives_a_dead_direction() -> None:
-    assert many(torch.diag(torch.tensor([1.0, 1.0, 0.0]))).isfinite().all()
-
-
-def test_few_images_lean_on_the_covariance_of_all() -> None:
-    own, shared = 100 * torch.eye(2).expand(4, 2, 2), torch.eye(2)
-    scales = whitening_matrices(own, torch.tensor([0.0, 1.0, 10.0, 1e6]), shared)[:, 0, 0]
-    assert scales[0].item() == pytest.approx(1, abs=0.05) and scales[3].item() == pytest.approx(0.1, abs=0.005)
-    assert (scales.diff() < 0).all()
+def test_few_images_lean_on_the_variances_of_all() -> None:
+    own, shared = torch.full((4, 2), 100.0), torch.ones(2)
+    scales = residual_variances(own, torch.tensor([0.0, 1.0, 10.0, 1e6]), shared)[:, 0]
+    assert scales[0].item() == pytest.approx(1, rel=0.05) and scales[3].item() == pytest.approx(100, rel=0.05)
+    assert (scales.diff() > 0).all()
 
 
 def test_the_reconstruction_score_is_the_residuals_length() -> None:
-    patches, rebuilt = torch.randn(2, PLACES, 4), torch.randn(2, PLACES, 4)
-    mean, identity = unchanged(2, 4)
-    scores = reconstruction_scores(patches, rebuilt, mean, identity)
+    patches, rebuilt, logits = torch.randn(2, PLACES, 4), torch.randn(2, PLACES, 4), torch.zeros(2, PLACES)
+    normal = unchanged(2, 4)
+    scores = reconstruction_scores(output(patches, rebuilt, logits), normal)
     torch.testing.assert_close(scores, (patches - rebuilt).norm(dim=-1) / 2)
-    assert (reconstruction_scores(patches, patches, mean, identity) == 0).all()
+    assert (reconstruction_scores(output(patches, patches, logits), normal) == 0).all()
     usual = torch.tensor([[1.0, 0, 0, 0], [0, 2.0, 0, 0]])
-    assert (reconstruction_scores(patches, patches + usual[:, None], usual, identity) < 1e-6).all()
-    stretched = torch.stack([torch.eye(4), torch.diag(torch.tensor([3.0, 1.0, 1.0, 1.0]))])
-    changed = reconstruction_scores(patches, rebuilt, mean, stretched) > scores
+    expected = normal._replace(residual_mean=usual)
+    assert (reconstruction_scores(output(patches, patches + usual[:, None], logits), expected) < 1e-6).all()
+    wide = normal._replace(residual_variance=torch.tensor([[1.0, 1, 1, 1], [9.0, 1, 1, 1]]))
+    changed = reconstruction_scores(output(patches, rebuilt, logits), wide) < scores
     assert changed[1].all() and not changed[0].any()  # each image by its own class
+
+
+def test_residuals_are_whitened_along_the_shared_directions() -> None:
+    turn = torch.linalg.qr(torch.randn(6, 6)).Q
+    spread = torch.linspace(0.5, 4, 6)
+    patches = torch.zeros(1, PLACES, 6)
+    rebuilt = (torch.randn(1, PLACES, 6) * spread) @ turn.T
+    normal = unchanged(1, 6)._replace(basis=turn, residual_variance=spread.square()[None])
+    scores = reconstruction_scores(output(patches, rebuilt, torch.zeros(1, PLACES)), normal)
+    torch.testing.assert_close(scores, ((rebuilt @ turn) / spread).square().mean(-1).sqrt())
+
+
+def test_the_papers_form_is_a_squared_norm_and_a_probability() -> None:
+    patches, rebuilt, logits = torch.randn(2, PLACES, 4), torch.randn(2, PLACES, 4), torch.randn(2, PLACES)
+    raw = raw_scores(output(patches, rebuilt, logits), unchanged(2, 4), smoothed(0.0, form="paper"), GRID)
+    torch.testing.assert_close(raw[:, 0], (patches - rebuilt).square().mean(-1))
+    torch.testing.assert_close(raw[:, 1], logits.sigmoid())
 
 
 def test_smoothing_keeps_constants_up_to_the_border() -> None:
@@ -91,24 +113,26 @@ def test_smoothing_spreads_a_peak_evenly_and_keeps_its_total() -> None:
     assert torch.equal(logits_only(grid, 0.0), grid)
 
 
-def test_the_two_parts_stay_apart() -> None:
+def test_the_parts_stay_apart() -> None:
     patches, logits = torch.randn(2, PLACES, 4), torch.zeros(2, PLACES)
-    raw = raw_scores(LTADOutput(patches, patches + 1, logits), *unchanged(2, 4), GRID, 1.0)
-    torch.testing.assert_close(raw[:, 0], torch.ones(2, PLACES))
-    assert (raw[:, 1] == 0).all()
+    distances = torch.full((2, 1, PLACES), 3.0)
+    raw = raw_scores(output(patches, patches + 1, logits, distances), unchanged(2, 4, 1), smoothed(1.0), GRID)
+    torch.testing.assert_close(raw[:, 0], torch.full((2, PLACES), 3.0))
+    torch.testing.assert_close(raw[:, 1], torch.ones(2, PLACES))
+    assert (raw[:, 2] == 0).all()
 
 
 def test_an_aligned_class_learns_every_place() -> None:
     usual = torch.linspace(0, 10, PLACES).expand(2, PLACES)
     maps = usual + 0.1 * torch.randn(20, 2, PLACES)
-    mean, std = place_statistics(maps, (torch.full((2,), 5.0), torch.full((2,), 0.01)))
+    mean, std = place_statistics(MapSums.of(maps), (torch.full((2,), 5.0), torch.full((2,), 0.01)))
     torch.testing.assert_close(mean, usual, atol=0.15, rtol=0)
     torch.testing.assert_close(std, torch.full_like(std, 0.1), atol=0.05, rtol=0)
 
 
 def test_a_class_without_places_gets_one_number() -> None:
     maps = 3 + torch.randn(20, 2, PLACES)
-    mean, _ = place_statistics(maps, (torch.full((2,), 3.0), torch.ones(2)))
+    mean, _ = place_statistics(MapSums.of(maps), (torch.full((2,), 3.0), torch.ones(2)))
     by_chance = maps.mean(0).std(-1)
     assert (mean.std(-1) < 0.5 * by_chance).all()
     torch.testing.assert_close(mean, torch.full_like(mean, 3), atol=0.3, rtol=0)
@@ -117,14 +141,14 @@ def test_a_class_without_places_gets_one_number() -> None:
 def test_an_unsteady_place_counts_less() -> None:
     maps = torch.randn(30, 2, PLACES)
     maps[:, :, 7] *= 5
-    _, std = place_statistics(maps, (torch.zeros(2), torch.ones(2)))
+    _, std = place_statistics(MapSums.of(maps), (torch.zeros(2), torch.ones(2)))
     assert (std[:, 7] > 2 * std[:, :7].amax(-1)).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_images_borrow_their_spread(n: int) -> None:
     pooled = torch.tensor([1.0, 2.0]), torch.tensor([0.04, 9.0])
-    mean, std = place_statistics(torch.full((n, 2, PLACES), 1.5), pooled)
+    mean, std = place_statistics(MapSums.of(torch.full((n, 2, PLACES), 1.5)), pooled)
     assert mean.isfinite().all() and std.isfinite().all() and (std > 0).all()
     assert (std[1] > 5 * std[0]).all()
     if n == 1:
@@ -134,17 +158,47 @@ def test_few_images_borrow_their_spread(n: int) -> None:
 
 def test_the_pool_counts_classes_not_images() -> None:
     large, small = torch.randn(50, 2, PLACES), 10 + 3 * torch.randn(4, 2, PLACES)
-    mean, variance = pooled_spread([large, small, torch.full((1, 2, PLACES), 5.0)])
-    torch.testing.assert_close(mean, torch.full((2,), 5.0), atol=0.3, rtol=0)
-    torch.testing.assert_close(variance, torch.full((2,), (1 + 9) / 2), atol=1.0, rtol=0)
+    mean, variance = pooled_spread([MapSums.of(m) for m in (large, small, torch.full((1, 2, PLACES), 5.0))])
+    torch.testing.assert_close(mean, torch.full((2,), 5.0, dtype=torch.double), atol=0.3, rtol=0)
+    torch.testing.assert_close(variance, torch.full((2,), (1 + 9) / 2, dtype=torch.double), atol=1.0, rtol=0)
 
 
 def test_standardised_scores_are_in_standard_deviations() -> None:
     raw = torch.tensor([[[3.0, 5.0], [1.0, 1.0]]])
     mean, std = torch.ones(2, 2), torch.tensor([[2.0, 2.0], [1.0, 1.0]])
-    parts = standardised_maps(raw, mean, std)
+    none = torch.empty(0)
+    parts = standardised_parts(raw, none, none, mean, std)
     assert torch.equal(parts, torch.tensor([[[1.0, 2.0], [0.0, 0.0]]]))
     assert torch.equal(fuse(parts + torch.tensor([[0.0], [4.0]]), 0.25), torch.tensor([[2.0, 3.0]]))
+
+
+def test_distances_are_standardised_by_class_and_the_others_by_place() -> None:
+    raw = torch.tensor([[[5.0, 9.0], [3.0, 5.0], [1.0, 1.0]]])
+    parts = standardised_parts(raw, torch.tensor([1.0]), torch.tensor([4.0]), torch.zeros(2, 2), torch.ones(2, 2))
+    assert torch.equal(parts, torch.tensor([[[1.0, 2.0], [3.0, 5.0], [1.0, 1.0]]]))
+
+
+def test_memories_and_transformer_are_weighed_into_one_part() -> None:
+    config = replace(
+        default(),
+        memory=replace(default().memory, strides=(16, 32), pools=(1, 1), weights=(2.0, 1.0)),
+        scoring=replace(default().scoring, reconstruction_weight=1.0),
+    )
+    parts = torch.tensor([[[4.0], [8.0], [0.0], [7.0]]])
+    assert torch.equal(combine(parts, config), torch.tensor([[[4.0], [7.0]]]))
+    assert torch.equal(combine(parts[:, 2:], config), parts[:, 2:])  # without memories the transformer is all
+
+
+def test_a_class_of_few_images_leans_on_the_distances_of_all() -> None:
+    maps = 10 + 2 * torch.randn(400, 1, PLACES)
+    pooled = torch.tensor([0.0]), torch.tensor([100.0])
+    mean, std = class_statistics(MapSums.of(maps), pooled)
+    assert mean.item() == pytest.approx(10, rel=0.02) and std.item() == pytest.approx(2, rel=0.1)
+    assert torch.equal(class_statistics(MapSums.of(maps[:1]), pooled)[1], torch.tensor([10.0]))
+    two, _ = class_statistics(MapSums.of(maps[:2]), pooled)
+    assert two.item() == pytest.approx(20 / 3, rel=0.2)
+    own, variance = class_spread(MapSums.of(maps))
+    assert own.item() == pytest.approx(10, rel=0.02) and variance.item() == pytest.approx(4, rel=0.05)
 
 
 def test_the_image_score_is_the_mean_of_the_highest() -> None:

@@ -19,6 +19,9 @@ from ltad.stages import Stage, StageFolder, learning_rate_factor, run_stage
 from ltad.training import draw_balanced, fit, phase2, synthesis_probabilities
 
 
+ENCODING = ("encode", "turns", "views")  # what is done anew at every start
+
+
 class Stopped(Exception):
     """What the progress callback raises to interrupt a training."""
 
@@ -73,7 +76,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(
     assert not (output / "config.json").exists()
     again = Recorder()
     train_toy(output, dataset=few, config=short, resume=True, progress=again)
-    steps = [told for told in again.told if told[0] != "encode"]
+    steps = [told for told in again.told if told[0] not in ENCODING]
     assert steps[0] == ("fold2-phase2", 4)  # after the last state that was written
     assert {stage for stage, _ in steps} == {"fold2-phase2", "phase1", "phase2"}
     assert files(output) == files(tmp_path / "whole")
@@ -94,10 +97,10 @@ def test_only_the_same_training_is_gone_on_with(
     monkeypatch.setattr(stages, "SAVE_EVERY", 2)
 
     def first_step(stop_at: int, **options: object) -> int:
-        recorder = Recorder(lambda stage, step: stage != "encode" and step >= stop_at)
+        recorder = Recorder(lambda stage, step: stage not in ENCODING and step >= stop_at)
         with pytest.raises(Stopped):
             train_toy(tmp_path / "toy", progress=recorder, **{"dataset": few} | options)
-        return next(step for stage, step in recorder.told if stage != "encode")
+        return next(step for stage, step in recorder.told if stage not in ENCODING)
 
     assert first_step(6) == 1
     assert first_step(6, resume=True) == 5

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from ltad.config import LTADConfig
 from ltad.foundation.base import FoundationModel
+from ltad.model.memory import PatchMemory
 from ltad.model.patches import PatchFeatures
 from ltad.model.prompts import ClassPrompts
 from ltad.model.reconstruction import ReconstructionModule
@@ -16,15 +18,20 @@ from ltad.model.synthesis import FeatureVAE
 
 
 class LTADOutput(NamedTuple):
-    """patch_features, reconstructed_features: (B, N, D); semantic_logits: (B, N), higher = more anomalous."""
+    """What the modules say of B images' patches.
+
+    patch_features, reconstructed_features: (B, N, D). memory_distances: (B, S, N), one per memory; semantic_logits:
+    (B, N); both higher = more anomalous.
+    """
 
     patch_features: Tensor
     reconstructed_features: Tensor
+    memory_distances: Tensor
     semantic_logits: Tensor
 
 
 class LTAD(nn.Module):
-    """The four modules of the paper's figure on the features of a frozen foundation model.
+    """The four modules of the paper's figure, and our memories, on the features of a frozen foundation model.
 
     The foundation model stays outside: features can be cached, and a state dict is exactly what was learned.
     name_features (K, J) and text_features (K, 2, J) are what its text tower made of the learned names; they are kept
@@ -37,6 +44,7 @@ class LTAD(nn.Module):
         prompts: ClassPrompts,
         synthesis: FeatureVAE,
         reconstruction: ReconstructionModule,
+        memories: Sequence[PatchMemory],
         semantic: SemanticModule,
         joint_dim: int,
     ) -> None:
@@ -45,6 +53,7 @@ class LTAD(nn.Module):
         self.prompts = prompts
         self.synthesis = synthesis
         self.reconstruction = reconstruction
+        self.memories = nn.ModuleList(memories)
         self.semantic = semantic
         classes = len(prompts.class_tokens)
         self.register_buffer("name_features", torch.zeros(classes, joint_dim))
@@ -61,11 +70,21 @@ class LTAD(nn.Module):
         return embedding @ self.name_features.T
 
     def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> LTADOutput:
-        """Rebuild and judge every patch of B images, given their feature maps and classes (B,)."""
+        """Rebuild, look up and judge every patch of B images, given their feature maps and classes (B,)."""
         patch_features = self.patches(self.patches.standardise(maps))
-        reconstructed_features = self.reconstruction(patch_features)
-        semantic_logits = self.semantic(patch_features, self.text_features[class_ids])
-        return LTADOutput(patch_features, reconstructed_features, semantic_logits)
+        return LTADOutput(
+            patch_features=patch_features,
+            reconstructed_features=self.reconstruction(patch_features),
+            memory_distances=self.look_up(maps, class_ids),
+            semantic_logits=self.semantic(patch_features, self.text_features[class_ids]),
+        )
+
+    def look_up(self, maps: Sequence[Tensor], class_ids: Tensor) -> Tensor:
+        """Distances to each memory's nearest exemplars, on the grid of the patches: (B, S, N)."""
+        grid = self.patches.grid_size
+        distances = [memory(maps, class_ids)[:, None] for memory in self.memories]
+        fine = [interpolate(d, grid, mode="bilinear", align_corners=False) for d in distances]
+        return torch.cat(fine, dim=1).flatten(2) if fine else maps[0].new_empty(len(class_ids), 0, grid[0] * grid[1])
 
 
 def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[PatchFeatures, list[tuple[int, int]]]:
@@ -82,6 +101,24 @@ def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[Patc
     side = max(sides) if config.patches.grid == "finest" else min(sides)
     patches = PatchFeatures(layers, channels, (side, side), pool=config.patches.pool)
     return patches, [(side, side) for side in sides]
+
+
+def build_memories(config: LTADConfig, foundation: FoundationModel, classes: int) -> list[PatchMemory]:
+    """Make the empty memories: of each stride the deepest map, with the exemplars that the shared budget allows."""
+    m, strides = config.memory, foundation.strides
+    if m.per_class == 0:
+        return []
+    if not set(m.strides) <= set(strides):
+        raise ValueError(
+            f"memory.strides must be among {sorted(set(strides))}, which {foundation.fingerprint.name} has, got "
+            f"{list(m.strides)}: choose for instance with --set memory.strides={[strides[-1]] * len(m.strides)}"
+        )
+    exemplars = max(1, min(m.per_class, m.total // classes))
+    layers = [max(layer for layer, other in enumerate(strides) if other == stride) for stride in m.strides]
+    return [
+        PatchMemory(layer, foundation.channels[layer], pool=pool, dim=m.dim, classes=classes, exemplars=exemplars)
+        for layer, pool in zip(layers, m.pools, strict=True)
+    ]
 
 
 def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: Tensor) -> LTAD:
@@ -118,6 +155,7 @@ def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: T
             neighbourhood=r.neighbourhood,
             layer_queries=r.layer_queries,
         ),
+        memories=build_memories(config, foundation, len(class_tokens)),
         semantic=SemanticModule(
             patches.channels,
             foundation.joint_dim,

@@ -7,6 +7,19 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 
+def image_weights(class_ids: Tensor) -> Tensor:
+    """Weights (n,) of n images that sum to 1, each class counting the same."""
+    weights = (1.0 / class_ids.bincount().clamp(min=1)[class_ids]).double()
+    return weights / weights.sum()
+
+
+def channel_statistics(layer: Tensor, class_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and spread (C,) of a map's channels (n, C, h, w), each class counting the same."""
+    sums = torch.stack([torch.stack([m.double().mean((1, 2)), m.double().square().mean((1, 2))]) for m in layer])
+    mean, square = (image_weights(class_ids)[:, None, None] * sums).sum(0)
+    return mean, (square - mean.square()).clamp(min=1e-8).sqrt()
+
+
 class PatchFeatures(nn.Module):
     """Choose maps, standardise them per channel, bring them to one grid, and join them.
 

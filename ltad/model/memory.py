@@ -1,0 +1,107 @@
+"""The memory: exemplar patches of every class, so that what was seen once is known again.
+
+Our addition to the paper: a transformer that learns for minutes rebuilds what is usual, and takes what is rare but
+normal (a screw's tip, a print) for a defect. The exemplars cover a class's patches as evenly as they can (greedy
+k-centre, as in PatchCore, Roth et al. 2022); their number is a budget that all classes share, so that it does not grow
+with them.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+from ltad.model.patches import channel_statistics, image_weights
+
+CANDIDATES = 30_000  # patches of a class among which its exemplars are chosen
+CHUNK = 64  # images
+LEVELS = 127  # whole steps on either side of 0 that a byte holds
+
+
+def spread_out(points: Tensor, count: int) -> Tensor:
+    """Choose ``count`` of the points (P, d) such that none is far from all chosen ones: their indices.
+
+    Greedy: the next is always the one that is farthest from those before it. The first is point 0.
+    """
+    lengths = points.square().sum(1)
+    distances = torch.full_like(lengths, torch.inf)
+    chosen = [0]
+    for _ in range(min(count, len(points)) - 1):
+        last = chosen[-1]
+        distances = torch.minimum(distances, lengths + lengths[last] - 2 * (points @ points[last]))
+        chosen.append(int(distances.argmax()))
+    return torch.tensor(chosen)
+
+
+class PatchMemory(nn.Module):
+    """Exemplars of one of the foundation model's maps, seen through neighbourhoods of one size.
+
+    layer: which map, of ``channels``. pool: side of the neighbourhood that is averaged around each of its patches.
+    exemplars: (K, M, d), in whole steps of ``step`` (d,), one byte each; d coordinates are left of the channels.
+    """
+
+    def __init__(self, layer: int, channels: int, *, pool: int, dim: int, classes: int, exemplars: int) -> None:
+        super().__init__()
+        self.layer, self.pool = layer, pool
+        dim = min(dim, channels)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("basis", torch.zeros(channels, dim))
+        self.register_buffer("step", torch.ones(dim))
+        self.register_buffer("exemplars", torch.zeros(classes, exemplars, dim, dtype=torch.int8))
+
+    def _pooled(self, layer: Tensor) -> Tensor:
+        pooled = avg_pool2d(layer.float(), self.pool, stride=1, padding=self.pool // 2, count_include_pad=False)
+        return pooled.permute(0, 2, 3, 1)  # (B, h, w, C)
+
+    def coordinates(self, layer: Tensor) -> Tensor:
+        """Describe every patch of a map (B, C, h, w) by its principal coordinates: (B, h, w, d)."""
+        return (self._pooled(layer) - self.mean) @ self.basis
+
+    @torch.no_grad()
+    def remember(self, maps: Sequence[Tensor], class_ids: Tensor, generator: torch.Generator) -> None:
+        """Choose the exemplars of every class among the patches of its training images, given all their maps.
+
+        A class without so many patches repeats some, and one without any image keeps zeros.
+        """
+        layer = maps[self.layer]
+        self._fit_coordinates(layer, class_ids)
+        count = self.exemplars.shape[1]
+        chosen = torch.zeros(self.exemplars.shape)
+        for class_id in class_ids.unique().tolist():
+            members = layer[class_ids == class_id]
+            share = -(-CANDIDATES // len(members))
+            candidates = torch.cat([_some(self.coordinates(m[None]).flatten(0, 2), share, generator) for m in members])
+            indices = spread_out(candidates, count)
+            chosen[class_id] = candidates[indices[torch.arange(count) % len(indices)]]
+        self.step.copy_((chosen.abs().amax((0, 1)) / LEVELS).clamp(min=1e-4).half())
+        self.exemplars.copy_((chosen / self.step).round().clamp(-LEVELS, LEVELS))
+
+    def _fit_coordinates(self, layer: Tensor, class_ids: Tensor) -> None:
+        """Find the principal directions of standardised, averaged patches, each class counting the same."""
+        mean, std = channel_statistics(layer, class_ids)
+        covariance = torch.zeros(len(mean), len(mean), dtype=torch.double)
+        for rows, weights in zip(layer.split(CHUNK), image_weights(class_ids).split(CHUNK), strict=True):
+            patches = ((self._pooled(rows).double() - mean) / std).flatten(1, 2)  # (B, N, C)
+            scaled = (patches * (weights / patches.shape[1]).sqrt()[:, None, None]).flatten(0, 1)
+            covariance += scaled.T @ scaled
+        directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, : self.basis.shape[1]]
+        self.mean.copy_(mean.half())
+        self.basis.copy_((directions / std[:, None]).half())
+
+    def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> Tensor:
+        """Distance of every patch to the nearest exemplar of its image's class (B,): (B, h, w), higher = stranger."""
+        queries = self.coordinates(maps[self.layer])
+        distances = queries.new_empty(queries.shape[:3])
+        for class_id in class_ids.unique():
+            members = class_ids == class_id
+            exemplars = self.exemplars[class_id] * self.step
+            patches = queries[members].flatten(0, 2)
+            nearest = (exemplars.square().sum(1) - 2 * patches @ exemplars.T).amin(1) + patches.square().sum(1)
+            distances[members] = nearest.clamp(min=0).sqrt().unflatten(0, (-1, *queries.shape[1:3]))
+        return distances
+
+
+def _some(patches: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """At most ``count`` of the patches, drawn at random."""
+    return patches[torch.randperm(len(patches), generator=generator)[:count]]
