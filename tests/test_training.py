@@ -18,7 +18,6 @@ from ltad.model.ltad import build_model
 from ltad.stages import Stage, StageFolder, learning_rate_factor, run_stage
 from ltad.training import draw_balanced, fit, phase2, synthesis_probabilities
 
-
 ENCODING = ("encode", "turns", "views")  # what is done anew at every start
 
 
