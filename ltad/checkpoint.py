@@ -239,7 +239,7 @@ def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: Foundati
         )
     tensors = _read_tensors(card.path / "model.safetensors")
     try:
-        model, statistics = _empty(card, foundation)
+        model, statistics = untrained(card, foundation)
     except ValueError as error:
         raise CheckpointError(f"{card.name}/config.json cannot be used: {error}.") from error
     expected = model.state_dict() | {STATISTICS + name: t for name, t in statistics._asdict().items()}
@@ -252,8 +252,8 @@ def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: Foundati
     return Checkpoint(card=card, model=model, statistics=statistics)
 
 
-def _empty(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, ScoreStatistics]:
-    """A model and statistics of the right shapes for the card's configuration."""
+def untrained(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, ScoreStatistics]:
+    """An untrained model and empty statistics, of the right shapes for the card's configuration and classes."""
     tokens = torch.zeros(len(card.classes), card.config.prompts.tokens, foundation.token_size)
     model = build_model(card.config, foundation, tokens)
     (h, w), memories = model.patches.grid_size, len(model.memories)
