@@ -6,6 +6,8 @@ be about as near to other images of its class as they are to each other.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -56,7 +58,7 @@ def make_views(
             turns = symmetries(samples, features, members, foundation, config.tolerance, progress)
             pairs = [(int(member), turn) for member in members for turn in turns]
             order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
-            chosen += [pairs[i] for i in order[:missing].tolist()]
+            chosen += [pairs[i] for i in sorted(order[:missing].tolist())]
     if not chosen:
         return None
     sources = torch.tensor([member for member, _ in chosen])
@@ -78,20 +80,14 @@ def symmetries(
     accepted if that distance grows by a factor of ``tolerance`` at most.
     """
     probed = members[:: max(1, len(members) // PROBED)][:PROBED]
-    pairs = [(int(member), turn) for turn in TURNS for member in probed]
-    copies = encode(
-        _turned_images(samples, pairs, foundation),
-        features.class_ids[probed].repeat(len(TURNS)),
-        foundation,
-        "turns",
-        progress,
-    )
+    pairs = [(int(member), turn) for member in probed for turn in TURNS]
+    classes = features.class_ids[probed].repeat_interleave(len(TURNS))
+    copies = encode(_turned_images(samples, pairs, foundation), classes, foundation, "turns", progress)
     layer = min(range(len(foundation.strides)), key=lambda i: abs(foundation.strides[i] - PROBE_STRIDE))
     _, std = channel_statistics(features.maps[layer][probed], torch.zeros(len(probed), dtype=torch.long))
-    upright, *others = (
-        (maps / std.float()[:, None, None]).flatten(2).mT  # (images, N, C)
-        for maps in (features.maps[layer][probed].float(), *copies.maps[layer].float().split(len(probed)))
-    )
+    as_they_are = features.maps[layer][probed].float()
+    by_turn = copies.maps[layer].float().unflatten(0, (len(probed), len(TURNS))).unbind(1)
+    upright, *others = ((maps / std.float()[:, None, None]).flatten(2).mT for maps in (as_they_are, *by_turn))
     usual = _strangeness(upright, upright)
     return [turn for turn, maps in zip(TURNS, others, strict=True) if _strangeness(upright, maps) <= tolerance * usual]
 
@@ -106,5 +102,7 @@ def _strangeness(known: Tensor, asked: Tensor) -> float:
 def _turned_images(
     samples: Sequence[Sample], pairs: Sequence[tuple[int, int]], foundation: FoundationModel
 ) -> Iterator[Tensor]:
-    for index, turn in pairs:
-        yield turned(images.to_tensor(samples[index].read(), foundation.fingerprint.image_size), turn)
+    """Turn images, given as (index, turn); one that comes several times in a row is read once."""
+    for index, group in groupby(pairs, key=itemgetter(0)):
+        image = images.to_tensor(samples[index].read(), foundation.fingerprint.image_size)
+        yield from (turned(image, turn) for _, turn in group)
