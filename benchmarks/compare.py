@@ -1,0 +1,173 @@
+"""LTAD beside what a user would pick instead: same features, splits, images and figures, in one run.
+
+``python -m benchmarks.compare --data DIR --imbalance none exp100 step100 --order size --seeds 0 1 2 --output FILE``
+
+FILE is written after every setting and seed, and ``--resume`` goes on with it. ``--table FILE`` prints the tables of
+the README, and ``--figure PICTURE`` beside it draws them.
+"""
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+import ltad
+from benchmarks import tables
+from benchmarks.remembering import Remembering
+from benchmarks.rivals import build_rivals
+from ltad.__main__ import Bars
+from ltad.checkpoint import DataCard
+from ltad.config import PRESETS, LTADConfig
+from ltad.data import Dataset
+from ltad.data.longtail import ORDERS, long_tail, long_tail_counts, split_hash
+from ltad.data.sources import open_dataset
+from ltad.errors import LTADError
+from ltad.evaluation import evaluate
+from ltad.features import Progress, cache_features
+from ltad.files import write_text
+from ltad.foundation import load_foundation
+from ltad.predictor import Predictor
+from ltad.training import train
+
+GIVEN, PREDICTED = "LTAD, class given", "LTAD, class predicted"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the comparison, or print and draw a finished one."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    try:
+        if options.table:
+            results = json.loads(options.table.read_text(encoding="utf-8"))
+            print(tables.per_class(results) if options.per_class else tables.means(results))
+            if options.figure:
+                tables.draw(results, options.figure)
+        else:
+            _run(options, shlex.join(["python", "-m", "benchmarks.compare", *arguments]))
+    except (LTADError, ValueError, OSError) as error:
+        raise SystemExit(f"compare: {error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="compare", description="LTAD beside its rivals, in one run.")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--data", metavar="DIR|demo|elpv", help="compare on this data set")
+    task.add_argument("--table", type=Path, metavar="FILE", help="print what a comparison wrote")
+    parser.add_argument("--imbalance", nargs="+", default=["none"], metavar="none|expN|stepN[-reverse]")
+    parser.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of the split and the training")
+    parser.add_argument("--foundation", default="align-mini", metavar="NAME")
+    parser.add_argument("--preset", default="default", choices=tuple(PRESETS), help="all settings at once")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    parser.add_argument("--output", type=Path, default=Path("comparison.json"), metavar="FILE")
+    parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same comparison")
+    parser.add_argument("--per-class", action="store_true", help="with --table: a row for every class")
+    parser.add_argument("--figure", type=Path, metavar="PICTURE", help="with --table: draw it, too")
+    return parser
+
+
+def _run(options: argparse.Namespace, command: str) -> None:
+    config = PRESETS[options.preset]()
+    for assignment in options.settings:
+        config = config.override(assignment)
+    dataset, bars = open_dataset(options.data), Bars()
+    for imbalance in options.imbalance:
+        long_tail_counts(dataset.train_counts, imbalance, options.order)  # an unknown one is refused before hours
+    foundation = load_foundation(options.foundation)
+    header = {
+        "data": dataset.name,
+        "images": split_hash(dataset),
+        "order": options.order,
+        "foundation": foundation.fingerprint.to_dict(),
+        "versions": {
+            "ltad": ltad.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+        },
+        "config": config.to_dict(),
+    }
+    runs = _finished(options.output, header) if options.resume else []
+    done = {(run["imbalance"], run["seed"]) for run in runs}
+    wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
+    if wanted:
+        remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
+    for imbalance, seed in wanted:
+        split = long_tail(dataset, imbalance, options.order, seed)
+        card = DataCard(
+            name=dataset.name,
+            imbalance=imbalance,
+            order=options.order,
+            split_hash=split_hash(split),
+            licence=dataset.licence,
+            command=command,
+        )
+        methods = compare(split, remembering, replace(config, seed=seed), card, bars)
+        runs.append({"imbalance": imbalance, "seed": seed, "split_hash": card.split_hash, "methods": methods})
+        write_text(options.output, json.dumps({"header": header | {"command": command}, "runs": runs}, indent=1))
+    bars.close()
+    print(tables.means({"header": header, "runs": runs}))
+
+
+def _finished(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs that a file has of the same comparison; none where there is no file."""
+    if not path.exists():
+        return []
+    results = json.loads(path.read_text(encoding="utf-8"))
+    other = [key for key, value in header.items() if results["header"].get(key) != value]
+    if other:
+        raise ValueError(
+            f"“{path}” was made with other {', '.join(other)}: give another --output or leave out --resume"
+        )
+    return results["runs"]
+
+
+def compare(
+    dataset: Dataset, foundation: Any, config: LTADConfig, data: DataCard, progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """Train and measure LTAD and every rival on one split, from features that the foundation model remembers.
+
+    Each method gives the means and the classes of its evaluation, the seconds of its training without the encoding,
+    and the bytes that it must keep, in half precision. What does not localise has no pixel figures.
+    """
+    with TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        checkpoint = train(dataset, foundation, config, Path(folder, "ltad"), data=data, progress=progress)
+        seconds = time.perf_counter() - start
+        size = (checkpoint.card.path / "model.safetensors").stat().st_size
+    predictor = Predictor(foundation, checkpoint)
+    methods = {
+        name: _entry(evaluate(dataset, predictor, auto=auto, progress=progress), seconds, size)
+        for name, auto in ((GIVEN, False), (PREDICTED, True))
+    }
+    features = cache_features(dataset.train, dataset.class_names, foundation, progress)
+    for rival in build_rivals(checkpoint.card, foundation, features, progress):
+        measured = dataset if rival.localises else _without_masks(dataset)
+        table = evaluate(measured, cast(Predictor, rival), progress=progress)
+        for row in (*table["classes"].values(), *table["mean"].values()):
+            row["class_accuracy"] = None  # it was told the class
+        methods[rival.card.name] = _entry(table, rival.seconds, rival.bytes)
+    return methods
+
+
+def _entry(table: dict[str, Any], seconds: float, size: int) -> dict[str, Any]:
+    return {"mean": table["mean"], "classes": table["classes"], "seconds": round(seconds, 1), "bytes": size}
+
+
+def _without_masks(dataset: Dataset) -> Dataset:
+    """The data set with nothing to localise."""
+    return replace(dataset, test=tuple(replace(sample, read_mask=None) for sample in dataset.test))
+
+
+if __name__ == "__main__":
+    main()

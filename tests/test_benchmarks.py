@@ -1,0 +1,240 @@
+"""The comparison that stands in the README: rivals on the toy products, the file that resumes, and its tables."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import quiet
+from PIL import Image
+from torch import Tensor
+
+from benchmarks import compare, rivals, tables
+from benchmarks.remembering import Remembering
+from ltad import images
+from ltad.config import PRESETS, LTADConfig
+from ltad.data import Dataset, Sample
+from ltad.evaluation import FIGURES, evaluate
+from ltad.features import cache_features
+from ltad.foundation import FoundationModel, ImageFeatures
+from ltad.predictor import Predictor
+
+NAMES = ["patch k-NN", "patch Gaussian", "agnostic transformer"]
+READINGS = ["class", "place"]
+
+
+@pytest.fixture(scope="module")
+def remembering(foundation: FoundationModel, toy_data: Dataset) -> Any:
+    return Remembering(foundation, (*toy_data.train, *toy_data.test), quiet)
+
+
+def unreadable() -> Image.Image:
+    raise RuntimeError("a test image was read")
+
+
+@pytest.fixture(scope="module")
+def built(remembering: Any, toy_data: Dataset, predictor: Predictor) -> dict[str, rivals.Rival]:
+    """Every rival, from a data set whose test images cannot be read."""
+    blind = replace(toy_data, test=tuple(replace(s, read=unreadable, read_mask=unreadable) for s in toy_data.test))
+    features = cache_features(blind.train, blind.class_names, remembering, quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rivals, "BANK", 500)
+        patch.setattr(rivals, "CANDIDATES", 3000)
+        made = rivals.build_rivals(predictor.card, remembering, features, quiet)
+        return {rival.card.name: rival for rival in made}
+
+
+def tensors(samples: Sequence[Sample], foundation: FoundationModel) -> Tensor:
+    return torch.stack([images.to_tensor(s.read(), foundation.fingerprint.image_size) for s in samples])
+
+
+class Asleep:
+    """A foundation model that must not be asked."""
+
+    def encode_image(self, batch: Tensor) -> ImageFeatures:
+        raise RuntimeError("the tower was asked")
+
+
+# The features
+
+
+def test_known_images_are_recalled_in_any_batch(
+    remembering: Any, foundation: FoundationModel, toy_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = tensors([toy_data.test[5], toy_data.train[0], toy_data.test[2]], foundation)
+    asked = foundation.encode_image(batch)
+    monkeypatch.setattr(remembering, "_foundation", Asleep())
+    recalled = remembering.encode_image(batch)
+    assert torch.equal(recalled.maps[0][1], remembering.encode_image(batch[1:2]).maps[0][0])
+    for mine, theirs in zip((*recalled.maps, recalled.embedding), (*asked.maps, asked.embedding), strict=True):
+        assert mine.dtype == torch.float32
+        assert torch.allclose(mine, theirs, atol=2e-3 * float(theirs.abs().max()))
+
+
+def test_a_new_image_is_encoded_beside_known_ones_and_not_kept(
+    remembering: Any, foundation: FoundationModel, toy_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = tensors(toy_data.test[:1], foundation)
+    mixed = torch.cat([known.flip(3), known])
+    encoded = remembering.encode_image(mixed)
+    assert torch.equal(encoded.embedding[1:], remembering.encode_image(known).embedding)
+    assert torch.allclose(encoded.embedding[:1], foundation.encode_image(mixed[:1]).embedding, atol=1e-4)
+    monkeypatch.setattr(remembering, "_foundation", Asleep())
+    with pytest.raises(RuntimeError, match="asked"):
+        remembering.encode_image(mixed)
+
+
+# The rivals
+
+
+def test_centres_cover_a_cloud_better_than_chance_and_always_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    crowd, loners = torch.randn(2000, 8, generator=generator), 9 * torch.randn(20, 8, generator=generator)
+    cloud = torch.cat([crowd, loners])
+    chosen = rivals.k_centres(cloud, 100)
+    assert len(set(chosen.tolist())) == 100
+    assert torch.equal(chosen, rivals.k_centres(cloud, 100))
+    drawn = torch.randperm(len(cloud), generator=generator)[:100]
+    gaps = [float(rivals.nearest_distance(cloud, cloud[kept]).max()) for kept in (chosen, drawn)]
+    assert gaps[0] < 0.5 * gaps[1]
+
+
+def test_few_points_are_all_kept() -> None:
+    assert rivals.k_centres(torch.randn(5, 3), 9).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_fast_distance_is_the_distance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries, bank = torch.randn(50, 6, generator=generator), torch.randn(70, 6, generator=generator)
+    expected = torch.cdist(queries, bank).amin(1)
+    assert torch.allclose(rivals.nearest_distance(queries, bank), expected, atol=1e-4)
+
+
+def test_every_rival_has_its_readings(built: dict[str, rivals.Rival]) -> None:
+    assert list(built) == [f"{name}, by {reading}" for name in NAMES for reading in READINGS] + ["zero-shot, by class"]
+    for rival in built.values():
+        assert rival.bytes > 0 and rival.seconds > 0
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("name", NAMES)
+def test_rivals_find_blotches(built: dict[str, rivals.Rival], toy_data: Dataset, name: str, reading: str) -> None:
+    mean = evaluate(toy_data, built[f"{name}, by {reading}"], progress=quiet)["mean"]["all"]
+    assert mean["image_auroc"] > 0.7
+    assert mean["pixel_auroc"] > 0.8
+
+
+def test_scores_are_finite_and_do_not_depend_on_the_batch(
+    built: dict[str, rivals.Rival], toy_data: Dataset, foundation: FoundationModel
+) -> None:
+    batch, class_ids = tensors(toy_data.test[::4], foundation), torch.tensor([0, 0, 1, 2, 2])
+    for name, rival in built.items():
+        together = rival.predict_tensors(batch, class_ids)
+        alone = rival.predict_tensors(batch[1:2], class_ids[1:2])
+        assert together.anomaly_maps.isfinite().all() and together.image_scores.isfinite().all(), name
+        assert torch.allclose(together.anomaly_maps[1:2], alone.anomaly_maps, atol=1e-3), name
+
+
+def test_one_mean_and_spread_a_class_change_no_order() -> None:
+    held_out = [5 + torch.rand(6, 9), torch.rand(4, 9), torch.empty(0, 1)]
+    by_class, by_place = (rivals.normal_statistics(held_out, reading) for reading in READINGS)
+    assert [part.shape for part in by_class] == [(3, 1)] * 2
+    assert [part.shape for part in by_place] == [(3, 9)] * 2
+    assert by_class[0][0] == held_out[0].mean() and by_class[1][0] == held_out[0].std()
+    assert torch.allclose(by_class[0][2], (held_out[0].mean() + held_out[1].mean())[None] / 2)
+
+
+# The comparison
+
+
+@pytest.fixture(scope="module")
+def command(
+    toy_folder: Path, remembering: Any, tiny_config: LTADConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """A comparison that was made with tiny layers and a handful of steps."""
+    output = tmp_path_factory.mktemp("comparison") / "toy.json"
+    short = ("phase1.steps=5", "phase2.steps=10", "calibration.phase2_steps=5")
+    words = ["--data", str(toy_folder), "--output", str(output), *(f"--set={setting}" for setting in short)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rivals, "BANK", 100)
+        patch.setattr(compare, "load_foundation", lambda name: remembering)
+        patch.setitem(PRESETS, "default", lambda: tiny_config)
+        compare.main(words)
+        yield words
+
+
+def output_of(command: list[str]) -> Path:
+    return Path(command[command.index("--output") + 1])
+
+
+def test_a_comparison_holds_every_method(command: list[str], built: dict[str, rivals.Rival]) -> None:
+    results = json.loads(output_of(command).read_text())
+    assert results["header"]["data"] == "toy" and "--set=phase2.steps=10" in results["header"]["command"]
+    (run,) = results["runs"]
+    assert (run["imbalance"], run["seed"]) == ("none", 0)
+    assert list(run["methods"]) == [compare.GIVEN, compare.PREDICTED, *built]
+    for name, entry in run["methods"].items():
+        assert set(entry["classes"]) == {"checker", "dots", "stripes"}
+        assert 0 <= entry["mean"]["all"]["image_auroc"] <= 1
+        assert entry["seconds"] >= 0 and entry["bytes"] > 0
+        assert (entry["mean"]["all"]["class_accuracy"] is None) == (not name.startswith("LTAD"))
+    silent = run["methods"]["zero-shot, by class"]["mean"]["all"]
+    assert all((silent[key] is None) == (not key.startswith("image")) for key in FIGURES)
+
+
+def test_a_comparison_resumes(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = json.loads(output_of(command).read_text())
+    asked = []
+
+    def fake(dataset: Dataset, foundation: Any, config: LTADConfig, *_: Any) -> dict[str, Any]:
+        asked.append((len(dataset.train), config.seed))
+        return before["runs"][0]["methods"]
+
+    monkeypatch.setattr(compare, "compare", fake)
+    compare.main([*command, "--imbalance", "none", "exp8", "--seeds", "0", "1", "--resume"])
+    after = json.loads(output_of(command).read_text())
+    assert asked == [(13, 1), (11, 0), (11, 1)]
+    assert after["runs"][0] == before["runs"][0]
+    assert [(r["imbalance"], r["seed"]) for r in after["runs"]] == [("none", 0), ("none", 1), ("exp8", 0), ("exp8", 1)]
+    with pytest.raises(SystemExit, match="was made with other config"):
+        compare.main([*command, "--set=phase2.steps=11", "--resume"])
+    assert json.loads(output_of(command).read_text()) == after
+
+
+def results(**figures: Sequence[float | None]) -> dict[str, Any]:
+    """A comparison's file with the image AUROCs of the methods over seeds; pixels are undefined."""
+    runs = []
+    for seed in range(2):
+        methods = {}
+        for name, values in figures.items():
+            row = {"image_auroc": values[seed], "pixel_auroc": None, "n_train": 4, "group": "head"}
+            mean = {"all": row, "head": row, "tail": row | {"image_auroc": None}}
+            methods[name.replace("_", ", by ")] = {"mean": mean, "classes": {"nut": row}, "seconds": 1.4, "bytes": 2e6}
+        runs += [{"imbalance": i, "seed": seed, "methods": methods} for i in ("none", "exp100")]
+    return {"header": {"data": "toy"}, "runs": runs}
+
+
+def test_the_table_gives_mean_and_spread_and_marks_the_best() -> None:
+    table = tables.means(results(LTAD=(0.9, 0.92), Gaussian_class=(0.91, 0.95))).splitlines()
+    assert table[0] == "**toy, none**"
+    assert table[2].startswith("|  | image AUROC, all | head | tail | pixel AUROC, all |")
+    assert table[4] == "| LTAD | 91.0 ± 1.4 | 91.0 ± 1.4 | n/a | n/a | n/a | n/a | 1 | 2.00 |"
+    assert "| Gaussian, by class | **93.0** ± 2.8 |" in table[5]
+    assert "**toy, exp100**" in table
+
+
+def test_the_table_of_classes_prints_what_is_undefined() -> None:
+    table = tables.per_class(results(LTAD=(0.9, 0.9), Gaussian_class=(None, None)))
+    assert "| nut | 4 | head | **90.0** ± 0.0 | n/a |" in table
+    assert "| nut | 4 | head | n/a | n/a |" in table
+
+
+def test_the_figure_shows_the_better_reading(tmp_path: Path) -> None:
+    made = results(LTAD=(0.9, 0.9), Gaussian_class=(0.7, 0.7), Gaussian_place=(0.8, 0.8))
+    assert tables._better_readings(made) == ["LTAD", "Gaussian, by place"]
+    tables.draw(made, tmp_path / "figure.png")
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.width == 1600
