@@ -12,7 +12,7 @@ from conftest import quiet
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import compare, rivals, tables
+from benchmarks import compare, detectors, rivals, tables
 from benchmarks.remembering import Remembering
 from ltad import images
 from ltad.config import PRESETS, LTADConfig
@@ -41,8 +41,8 @@ def built(remembering: Any, toy_data: Dataset, predictor: Predictor) -> dict[str
     blind = replace(toy_data, test=tuple(replace(s, read=unreadable, read_mask=unreadable) for s in toy_data.test))
     features = cache_features(blind.train, blind.class_names, remembering, quiet)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rivals, "BANK", 500)
-        patch.setattr(rivals, "CANDIDATES", 3000)
+        patch.setattr(detectors, "BANK", 500)
+        patch.setattr(detectors, "CANDIDATES", 3000)
         made = rivals.build_rivals(predictor.card, remembering, features, quiet)
         return {rival.card.name: rival for rival in made}
 
@@ -94,23 +94,23 @@ def test_centres_cover_a_cloud_better_than_chance_and_always_alike() -> None:
     generator = torch.Generator().manual_seed(0)
     crowd, loners = torch.randn(2000, 8, generator=generator), 9 * torch.randn(20, 8, generator=generator)
     cloud = torch.cat([crowd, loners])
-    chosen = rivals.k_centres(cloud, 100)
+    chosen = detectors.k_centres(cloud, 100)
     assert len(set(chosen.tolist())) == 100
-    assert torch.equal(chosen, rivals.k_centres(cloud, 100))
+    assert torch.equal(chosen, detectors.k_centres(cloud, 100))
     drawn = torch.randperm(len(cloud), generator=generator)[:100]
-    gaps = [float(rivals.nearest_distance(cloud, cloud[kept]).max()) for kept in (chosen, drawn)]
+    gaps = [float(detectors.nearest_distance(cloud, cloud[kept]).max()) for kept in (chosen, drawn)]
     assert gaps[0] < 0.5 * gaps[1]
 
 
 def test_few_points_are_all_kept() -> None:
-    assert rivals.k_centres(torch.randn(5, 3), 9).tolist() == [0, 1, 2, 3, 4]
+    assert detectors.k_centres(torch.randn(5, 3), 9).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_the_fast_distance_is_the_distance() -> None:
     generator = torch.Generator().manual_seed(0)
     queries, bank = torch.randn(50, 6, generator=generator), torch.randn(70, 6, generator=generator)
     expected = torch.cdist(queries, bank).amin(1)
-    assert torch.allclose(rivals.nearest_distance(queries, bank), expected, atol=1e-4)
+    assert torch.allclose(detectors.nearest_distance(queries, bank), expected, atol=1e-4)
 
 
 def test_every_rival_has_its_readings(built: dict[str, rivals.Rival]) -> None:
@@ -159,7 +159,7 @@ def command(
     short = ("phase1.steps=5", "phase2.steps=10", "calibration.phase2_steps=5")
     words = ["--data", str(toy_folder), "--output", str(output), *(f"--set={setting}" for setting in short)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rivals, "BANK", 100)
+        patch.setattr(detectors, "BANK", 100)
         patch.setattr(compare, "load_foundation", lambda name: remembering)
         patch.setitem(PRESETS, "default", lambda: tiny_config)
         compare.main(words)
