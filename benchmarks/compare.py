@@ -26,7 +26,7 @@ from benchmarks import tables
 from benchmarks.remembering import Remembering
 from benchmarks.rivals import build_rivals
 from ltad.__main__ import Bars
-from ltad.checkpoint import DataCard
+from ltad.checkpoint import Checkpoint, DataCard
 from ltad.config import PRESETS, LTADConfig
 from ltad.data import Dataset
 from ltad.data.longtail import ORDERS, long_tail, long_tail_counts, split_hash
@@ -35,7 +35,7 @@ from ltad.errors import LTADError
 from ltad.evaluation import evaluate
 from ltad.features import Progress, cache_features
 from ltad.files import write_text
-from ltad.foundation import load_foundation
+from ltad.foundation import FoundationModel, load_foundation
 from ltad.predictor import Predictor
 from ltad.training import train
 
@@ -84,10 +84,28 @@ def _run(options: argparse.Namespace, command: str) -> None:
     for imbalance in options.imbalance:
         long_tail_counts(dataset.train_counts, imbalance, options.order)  # an unknown one is refused before hours
     foundation = load_foundation(options.foundation)
-    header = {
+    header = describe_run(dataset, options.order, foundation, config)
+    runs = _finished(options.output, header) if options.resume else []
+    done = {(run["imbalance"], run["seed"]) for run in runs}
+    wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
+    if wanted:
+        remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
+    for imbalance, seed in wanted:
+        split = long_tail(dataset, imbalance, options.order, seed)
+        card = describe_split(split, imbalance, options.order, command)
+        methods = compare(split, remembering, replace(config, seed=seed), card, bars)
+        runs.append({"imbalance": imbalance, "seed": seed, "split_hash": card.split_hash, "methods": methods})
+        write_text(options.output, json.dumps({"header": header | {"command": command}, "runs": runs}, indent=1))
+    bars.close()
+    print(tables.means({"header": header, "runs": runs}))
+
+
+def describe_run(dataset: Dataset, order: str, foundation: FoundationModel, config: LTADConfig) -> dict[str, Any]:
+    """What must be the same for figures to be of one run."""
+    return {
         "data": dataset.name,
         "images": split_hash(dataset),
-        "order": options.order,
+        "order": order,
         "foundation": foundation.fingerprint.to_dict(),
         "versions": {
             "ltad": ltad.__version__,
@@ -97,26 +115,18 @@ def _run(options: argparse.Namespace, command: str) -> None:
         },
         "config": config.to_dict(),
     }
-    runs = _finished(options.output, header) if options.resume else []
-    done = {(run["imbalance"], run["seed"]) for run in runs}
-    wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
-    if wanted:
-        remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
-    for imbalance, seed in wanted:
-        split = long_tail(dataset, imbalance, options.order, seed)
-        card = DataCard(
-            name=dataset.name,
-            imbalance=imbalance,
-            order=options.order,
-            split_hash=split_hash(split),
-            licence=dataset.licence,
-            command=command,
-        )
-        methods = compare(split, remembering, replace(config, seed=seed), card, bars)
-        runs.append({"imbalance": imbalance, "seed": seed, "split_hash": card.split_hash, "methods": methods})
-        write_text(options.output, json.dumps({"header": header | {"command": command}, "runs": runs}, indent=1))
-    bars.close()
-    print(tables.means({"header": header, "runs": runs}))
+
+
+def describe_split(split: Dataset, imbalance: str, order: str, command: str) -> DataCard:
+    """The card of what a model of the run is trained on."""
+    return DataCard(
+        name=split.name,
+        imbalance=imbalance,
+        order=order,
+        split_hash=split_hash(split),
+        licence=split.licence,
+        command=command,
+    )
 
 
 def _finished(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
@@ -132,6 +142,17 @@ def _finished(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
     return results["runs"]
 
 
+def train_ltad(
+    dataset: Dataset, foundation: Any, config: LTADConfig, data: DataCard, progress: Progress
+) -> tuple[Checkpoint, float, int]:
+    """Train LTAD, and give its seconds without the encoding of the images, and the bytes of its tensors."""
+    with TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        checkpoint = train(dataset, foundation, config, Path(folder, "ltad"), data=data, progress=progress)
+        seconds = time.perf_counter() - start
+        return checkpoint, seconds, (checkpoint.card.path / "model.safetensors").stat().st_size
+
+
 def compare(
     dataset: Dataset, foundation: Any, config: LTADConfig, data: DataCard, progress: Progress
 ) -> dict[str, dict[str, Any]]:
@@ -140,14 +161,10 @@ def compare(
     Each method gives the means and the classes of its evaluation, the seconds of its training without the encoding,
     and the bytes that it must keep, in half precision. What does not localise has no pixel figures.
     """
-    with TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        checkpoint = train(dataset, foundation, config, Path(folder, "ltad"), data=data, progress=progress)
-        seconds = time.perf_counter() - start
-        size = (checkpoint.card.path / "model.safetensors").stat().st_size
+    checkpoint, seconds, size = train_ltad(dataset, foundation, config, data, progress)
     predictor = Predictor(foundation, checkpoint)
     methods = {
-        name: _entry(evaluate(dataset, predictor, auto=auto, progress=progress), seconds, size)
+        name: entry(evaluate(dataset, predictor, auto=auto, progress=progress), seconds, size)
         for name, auto in ((GIVEN, False), (PREDICTED, True))
     }
     features = cache_features(dataset.train, dataset.class_names, foundation, progress)
@@ -156,11 +173,12 @@ def compare(
         table = evaluate(measured, cast(Predictor, rival), progress=progress)
         for row in (*table["classes"].values(), *table["mean"].values()):
             row["class_accuracy"] = None  # it was told the class
-        methods[rival.card.name] = _entry(table, rival.seconds, rival.bytes)
+        methods[rival.card.name] = entry(table, rival.seconds, rival.bytes)
     return methods
 
 
-def _entry(table: dict[str, Any], seconds: float, size: int) -> dict[str, Any]:
+def entry(table: dict[str, Any], seconds: float, size: int) -> dict[str, Any]:
+    """What is kept of a method: its table of figures, its seconds of training and its bytes."""
     return {"mean": table["mean"], "classes": table["classes"], "seconds": round(seconds, 1), "bytes": size}
 
 

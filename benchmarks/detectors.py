@@ -13,6 +13,7 @@ from ltad.config import ABNORMAL_STATES, NORMAL_STATES
 from ltad.features import ENCODE_BATCH, Features, Progress
 from ltad.foundation import FoundationModel
 from ltad.losses import jitter, reconstruction_loss
+from ltad.model.memory import nearest_distance, spread_out
 from ltad.model.patches import PatchFeatures
 from ltad.model.reconstruction import ReconstructionModule
 from ltad.stages import learning_rate_factor
@@ -83,7 +84,7 @@ class PatchKNN(Detector):
             drawn.append(patches[torch.randperm(len(patches), generator=generator)[:share]])
         candidates = torch.cat(drawn)
         projection = torch.randn(candidates.shape[1], PROJECTED, generator=generator)
-        return candidates[k_centres(candidates @ projection, BANK)]
+        return candidates[spread_out(candidates @ projection, BANK)]
 
     def score(self, batch: Features) -> Tensor:
         """Look each patch up."""
@@ -110,7 +111,7 @@ class PatchGaussian(Detector):
         self, features: Features, card: CheckpointCard, foundation: FoundationModel, progress: Progress, *, whole: bool
     ) -> None:
         self.patches = join_maps(card.config.patches.strides, foundation, finest=True)
-        standardise_channels(self.patches, features.maps, features.class_ids)
+        self.patches.learn_channels(features.maps, features.class_ids)
         self.grid_size = self.patches.grid_size
         self.gaussians = {k: self._gaussian(features, k) for k in features.class_ids.unique().tolist()}
 
@@ -152,7 +153,7 @@ class AgnosticTransformer(Detector):
     ) -> None:
         config, r = card.config, card.config.reconstruction
         self.patches = join_maps(config.patches.strides, foundation, finest=False)
-        standardise_channels(self.patches, features.maps, torch.zeros_like(features.class_ids))
+        self.patches.learn_channels(features.maps, torch.zeros_like(features.class_ids))
         self.grid_size = self.patches.grid_size
         torch.manual_seed(config.seed)  # for the layers' own initial values
         self.module = ReconstructionModule(
@@ -237,22 +238,6 @@ def join_maps(strides: Sequence[int], foundation: FoundationModel, *, finest: bo
     return PatchFeatures(layers, [foundation.channels[layer] for layer in layers], (side, side), pool=1)
 
 
-def standardise_channels(patches: PatchFeatures, maps: Sequence[Tensor], groups: Tensor) -> None:
-    """Set the patches' mean and spread of every channel over n images' maps: all strides get one unit.
-
-    groups: (n,), of the images; each counts the same.
-    """
-    weights = 1 / groups.bincount()[groups].double()
-    weights /= weights.sum()
-    moments = []
-    for layer in patches.choose(maps):
-        rows = [torch.stack([m.double().mean((1, 2)), m.double().square().mean((1, 2))]) for m in layer]
-        moments.append((weights[:, None, None] * torch.stack(rows)).sum(0))
-    mean, square = torch.cat(moments, dim=1)
-    patches.mean.copy_(mean)
-    patches.std.copy_((square - mean.square()).clamp(min=1e-8).sqrt())
-
-
 def averaged_patches(patches: PatchFeatures, maps: Sequence[Tensor]) -> Tensor:
     """Patch features (B, N, D), each map averaged over neighbourhoods on its own grid before they are joined."""
     averaged = [
@@ -260,30 +245,6 @@ def averaged_patches(patches: PatchFeatures, maps: Sequence[Tensor]) -> Tensor:
         for m in patches.standardise(maps)
     ]
     return patches(averaged)
-
-
-def k_centres(points: Tensor, count: int) -> Tensor:
-    """Choose points (P, d) that leave none far from a chosen one: their indices (count,), or all where there are fewer.
-
-    Greedy: after the first point, always the one that is farthest from those chosen before.
-    """
-    if count >= len(points):
-        return torch.arange(len(points))
-    squares = points.square().sum(1)
-    to_last, nearest = torch.empty_like(squares), torch.full_like(squares, torch.inf)
-    chosen = torch.zeros(count, dtype=torch.long)
-    for i in range(1, count):
-        last = int(chosen[i - 1])
-        torch.addmv(squares, points, points[last], alpha=-2, out=to_last).add_(squares[last])
-        torch.minimum(nearest, to_last, out=nearest)
-        chosen[i] = nearest.argmax()
-    return chosen
-
-
-def nearest_distance(queries: Tensor, bank: Tensor) -> Tensor:
-    """Distance of each query (N, D) to the nearest of the bank (M, D): (N,)."""
-    partial = torch.addmm(bank.square().sum(1), queries, bank.T, alpha=-2).amin(1)  # all but the query's own square
-    return (partial + queries.square().sum(1)).clamp(min=0).sqrt()
 
 
 def _shuffled(count: int, generator: torch.Generator) -> Iterator[int]:

@@ -23,7 +23,6 @@ from ltad.features import Features, Progress, cache_features
 from ltad.foundation.base import FoundationModel
 from ltad.losses import jitter, name_loss, reconstruction_loss, semantic_loss, vae_loss
 from ltad.model.ltad import LTAD, build_model
-from ltad.model.patches import channel_statistics
 from ltad.model.prompts import start_tokens
 from ltad.stages import Stage, StageFolder, run_stage
 from ltad.views import Views, make_views
@@ -33,13 +32,6 @@ def draw_balanced(class_ids: Tensor, count: int, generator: torch.Generator) -> 
     """Draw image indices (count,) so that every class present comes up equally often, however few its images."""
     weights = 1.0 / class_ids.bincount().clamp(min=1)[class_ids]
     return torch.multinomial(weights, count, replacement=True, generator=generator)
-
-
-def fit_standardisation(model: LTAD, features: Features) -> None:
-    """Set the mean and spread of every channel, each class counting the same."""
-    statistics = [channel_statistics(layer, features.class_ids) for layer in model.patches.choose(features.maps)]
-    for buffer, parts in zip((model.patches.mean, model.patches.std), zip(*statistics, strict=True), strict=True):
-        buffer.copy_(torch.cat(parts))
 
 
 def phase1(model: LTAD, features: Features, foundation: FoundationModel, config: LTADConfig, prefix: str) -> Stage:
@@ -138,7 +130,7 @@ def fit(
     )
     torch.manual_seed(config.seed)  # for the layers' own initial values
     model = build_model(config, foundation, tokens)
-    fit_standardisation(model, features)
+    model.patches.learn_channels(features.maps, features.class_ids)
     for memory in model.memories:
         memory.remember(features.maps, features.class_ids, generator)
     run_stage(phase1(model, features, foundation, config, prefix), config.seed, folder, progress)

@@ -12,10 +12,10 @@ from conftest import quiet
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import compare, detectors, rivals, tables
+from benchmarks import ablation, compare, detectors, rivals, tables
 from benchmarks.remembering import Remembering
 from ltad import images
-from ltad.config import PRESETS, LTADConfig
+from ltad.config import PRESETS, LTADConfig, default
 from ltad.data import Dataset, Sample
 from ltad.evaluation import FIGURES, evaluate
 from ltad.features import cache_features
@@ -88,29 +88,6 @@ def test_a_new_image_is_encoded_beside_known_ones_and_not_kept(
 
 
 # The rivals
-
-
-def test_centres_cover_a_cloud_better_than_chance_and_always_alike() -> None:
-    generator = torch.Generator().manual_seed(0)
-    crowd, loners = torch.randn(2000, 8, generator=generator), 9 * torch.randn(20, 8, generator=generator)
-    cloud = torch.cat([crowd, loners])
-    chosen = detectors.k_centres(cloud, 100)
-    assert len(set(chosen.tolist())) == 100
-    assert torch.equal(chosen, detectors.k_centres(cloud, 100))
-    drawn = torch.randperm(len(cloud), generator=generator)[:100]
-    gaps = [float(detectors.nearest_distance(cloud, cloud[kept]).max()) for kept in (chosen, drawn)]
-    assert gaps[0] < 0.5 * gaps[1]
-
-
-def test_few_points_are_all_kept() -> None:
-    assert detectors.k_centres(torch.randn(5, 3), 9).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_the_fast_distance_is_the_distance() -> None:
-    generator = torch.Generator().manual_seed(0)
-    queries, bank = torch.randn(50, 6, generator=generator), torch.randn(70, 6, generator=generator)
-    expected = torch.cdist(queries, bank).amin(1)
-    assert torch.allclose(detectors.nearest_distance(queries, bank), expected, atol=1e-4)
 
 
 def test_every_rival_has_its_readings(built: dict[str, rivals.Rival]) -> None:
@@ -238,3 +215,24 @@ def test_the_figure_shows_the_better_reading(tmp_path: Path) -> None:
     tables.draw(made, tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as picture:
         assert picture.width == 1600
+
+
+# The ablation
+
+
+def test_every_row_of_the_ablation_is_a_setting_of_its_own() -> None:
+    made = [ablation.settings_of(row).to_dict() for row in ablation.ROWS]
+    assert all(a != b for i, a in enumerate(made) for b in made[:i])
+    assert made[-1] == default().to_dict()
+
+
+def test_the_ablation_measures_its_rows(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
+    output = output_of(command).with_name("ablation.json")
+    rows = ["memory only", "+ views: the default"]
+    ablation.main(["--data", data, "--rows", *rows, *settings, "--output", str(output)])
+    (run,) = json.loads(output.read_text())["runs"]
+    assert list(run["methods"]) == rows
+    assert run["methods"]["memory only"]["mean"] != run["methods"]["+ views: the default"]["mean"]
+    ablation.main(["--table", str(output)])
+    assert capsys.readouterr().out.count("| memory only |") == 2

@@ -7,7 +7,7 @@ from torch import Tensor
 from ltad.config import LTADConfig, default
 from ltad.foundation import FoundationModel
 from ltad.model.ltad import build_memories
-from ltad.model.memory import PatchMemory, spread_out
+from ltad.model.memory import PatchMemory, nearest_distance, spread_out
 
 
 @pytest.fixture
@@ -39,6 +39,13 @@ def test_no_exemplar_is_chosen_twice_while_others_are_left(points: int, count: i
     cloud = torch.randn(points, 3, generator=torch.Generator().manual_seed(points))
     chosen = spread_out(cloud, count)
     assert len(chosen) == len(chosen.unique()) == min(points, count)
+
+
+def test_the_fast_distance_is_the_distance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries, bank = torch.randn(50, 6, generator=generator), torch.randn(70, 6, generator=generator)
+    expected = torch.cdist(queries, bank).amin(1)
+    assert torch.allclose(nearest_distance(queries, bank), expected, atol=1e-4)
 
 
 def test_what_was_seen_is_near_and_what_was_not_is_far(generator: torch.Generator) -> None:

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 
 from ltad.config import LTADConfig, default, paper
-from ltad.features import Features
 from ltad.foundation import FoundationModel
 from ltad.losses import jitter, name_loss, reconstruction_loss, semantic_loss, vae_loss
 from ltad.model.ltad import LTAD, build_model
@@ -14,7 +13,6 @@ from ltad.model.prompts import ClassPrompts, start_tokens
 from ltad.model.reconstruction import Attention, ReconstructionModule, neighbour_mask
 from ltad.model.semantic import SemanticModule
 from ltad.model.synthesis import FeatureVAE
-from ltad.training import fit_standardisation
 
 CLASSES = 3
 
@@ -65,7 +63,7 @@ def test_standardising_counts_every_class_the_same(
     shift = class_ids[:, None, None, None] * 10.0
     maps = tuple(m * 2 + shift for m in some_maps(foundation, 9, generator))
     model = deepcopy(model)
-    fit_standardisation(model, Features(maps, torch.zeros(9, 1), class_ids))
+    model.patches.learn_channels(maps, class_ids)
     torch.testing.assert_close(model.patches.mean, torch.full_like(model.patches.mean, 10), atol=0.3, rtol=0)
     for layer in model.patches.standardise(maps[:2]):
         by_class = [layer[class_ids == k] for k in range(CLASSES)]

@@ -20,18 +20,27 @@ LEVELS = 127  # whole steps on either side of 0 that a byte holds
 
 
 def spread_out(points: Tensor, count: int) -> Tensor:
-    """Choose ``count`` of the points (P, d) such that none is far from all chosen ones: their indices.
+    """Choose points (P, d) that leave none far from a chosen one: their indices (count,), or all where there are fewer.
 
-    Greedy: the next is always the one that is farthest from those before it. The first is point 0.
+    Greedy k-centre: after point 0, always the one that is farthest from those chosen before.
     """
-    lengths = points.square().sum(1)
-    distances = torch.full_like(lengths, torch.inf)
-    chosen = [0]
-    for _ in range(min(count, len(points)) - 1):
-        last = chosen[-1]
-        distances = torch.minimum(distances, lengths + lengths[last] - 2 * (points @ points[last]))
-        chosen.append(int(distances.argmax()))
-    return torch.tensor(chosen)
+    if count >= len(points):
+        return torch.arange(len(points))
+    squares = points.square().sum(1)
+    to_last, nearest = torch.empty_like(squares), torch.full_like(squares, torch.inf)
+    chosen = torch.zeros(count, dtype=torch.long)
+    for i in range(1, count):
+        last = int(chosen[i - 1])
+        torch.addmv(squares, points, points[last], alpha=-2, out=to_last).add_(squares[last])
+        torch.minimum(nearest, to_last, out=nearest)
+        chosen[i] = nearest.argmax()
+    return chosen
+
+
+def nearest_distance(patches: Tensor, exemplars: Tensor) -> Tensor:
+    """Distance of each patch (N, d) to the nearest exemplar (M, d): (N,)."""
+    partial = torch.addmm(exemplars.square().sum(1), patches, exemplars.T, alpha=-2).amin(1)  # but the patch's square
+    return (partial + patches.square().sum(1)).clamp(min=0).sqrt()
 
 
 class PatchMemory(nn.Module):
@@ -95,10 +104,8 @@ class PatchMemory(nn.Module):
         distances = queries.new_empty(queries.shape[:3])
         for class_id in class_ids.unique():
             members = class_ids == class_id
-            exemplars = self.exemplars[class_id] * self.step
-            patches = queries[members].flatten(0, 2)
-            nearest = (exemplars.square().sum(1) - 2 * patches @ exemplars.T).amin(1) + patches.square().sum(1)
-            distances[members] = nearest.clamp(min=0).sqrt().unflatten(0, (-1, *queries.shape[1:3]))
+            nearest = nearest_distance(queries[members].flatten(0, 2), self.exemplars[class_id] * self.step)
+            distances[members] = nearest.unflatten(0, (-1, *queries.shape[1:3]))
         return distances
 
 

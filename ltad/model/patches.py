@@ -47,6 +47,13 @@ class PatchFeatures(nn.Module):
         """Those of the foundation model's maps that patches are made of."""
         return [maps[layer] for layer in self.layers]
 
+    @torch.no_grad()
+    def learn_channels(self, maps: Sequence[Tensor], groups: Tensor) -> None:
+        """Set the mean and spread of every channel over n images' maps; each of the groups (n,) counts the same."""
+        statistics = [channel_statistics(layer, groups) for layer in self.choose(maps)]
+        for buffer, parts in zip((self.mean, self.std), zip(*statistics, strict=True), strict=True):
+            buffer.copy_(torch.cat(parts))
+
     def standardise(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Choose among the foundation model's maps and give every channel zero mean and unit spread."""
         means, stds = self.mean.split(self.channels), self.std.split(self.channels)

@@ -1,0 +1,103 @@
+"""What each part adds: the paper's ablation, controls for the learned names, and our own parts, in one run.
+
+``python -m benchmarks.ablation --data demo --imbalance exp100 --output benchmarks/ablation.json``
+
+Every row is trained and measured anew, with the class given, from features that are encoded once. FILE is written after
+every row, and ``--table FILE`` prints it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import tables
+from benchmarks.compare import describe_run, describe_split, entry, train_ltad
+from benchmarks.remembering import Remembering
+from ltad.__main__ import Bars
+from ltad.config import LTADConfig, default
+from ltad.data.longtail import ORDERS, long_tail
+from ltad.data.sources import open_dataset
+from ltad.errors import LTADError
+from ltad.evaluation import evaluate
+from ltad.files import write_text
+from ltad.foundation import load_foundation
+from ltad.predictor import Predictor
+
+MODULES = (
+    "memory.per_class=0",
+    "views.wanted=0",
+    "scoring.semantic_weight=0.1",
+)  # the paper's, in our form of the score
+PLAIN = (*MODULES, "phase2.synthesis_probability=0")
+GIVEN = ("prompts.start={}", "prompts.tokens=8", "prompts.learned=false")
+
+ROWS: dict[str, tuple[str, ...]] = {
+    "reconstruction only": (*PLAIN, "scoring.semantic_weight=0"),
+    "+ semantics, given names": (*PLAIN, *GIVEN),
+    "+ semantics, learned names": PLAIN,
+    "+ synthesis: the paper's modules": MODULES,
+    "… one pair of prompts for all classes": (*PLAIN, "prompts.pair=shared"),
+    "… two random vectors as prompts": (*PLAIN, "prompts.pair=random"),
+    "memory only": ("views.wanted=0", "scoring.reconstruction_weight=0", "scoring.semantic_weight=0"),
+    "memory, reconstruction, semantics": ("views.wanted=0",),
+    "+ views: the default": (),
+}
+
+
+def settings_of(row: str) -> LTADConfig:
+    """The default with a row's changes."""
+    config = default()
+    for assignment in ROWS[row]:
+        config = config.override(assignment)
+    return config
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the ablation, or print a finished one."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="ablation", description="What each part adds, in one run.")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--data", metavar="DIR|demo|elpv")
+    task.add_argument("--table", type=Path, metavar="FILE", help="print what an ablation wrote")
+    parser.add_argument("--imbalance", default="none", metavar="none|expN|stepN[-reverse]")
+    parser.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of the split and the training")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="ROW")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="in every row")
+    parser.add_argument("--output", type=Path, default=Path("ablation.json"), metavar="FILE")
+    options = parser.parse_args(arguments)
+    try:
+        if options.table:
+            print(tables.means(json.loads(options.table.read_text(encoding="utf-8"))))
+        else:
+            _run(options)
+    except (LTADError, ValueError, OSError) as error:
+        raise SystemExit(f"ablation: {error}") from error
+
+
+def _run(options: argparse.Namespace) -> None:
+    dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation()
+    header = describe_run(dataset, options.order, foundation, default())
+    remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
+    runs: list[dict[str, Any]] = []
+    for seed in options.seeds:
+        split = long_tail(dataset, options.imbalance, options.order, seed)
+        card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.ablation")
+        runs.append({"imbalance": options.imbalance, "seed": seed, "split_hash": card.split_hash, "methods": {}})
+        for row in options.rows:
+            config = settings_of(row).override(f"seed={seed}")
+            for assignment in options.settings:
+                config = config.override(assignment)
+            checkpoint, seconds, size = train_ltad(split, remembering, config, card, bars)
+            table = evaluate(split, Predictor(remembering, checkpoint), progress=bars)
+            runs[-1]["methods"][row] = entry(table, seconds, size)
+            write_text(options.output, json.dumps({"header": header, "runs": runs}, indent=1))
+    bars.close()
+    print(tables.means({"header": header, "runs": runs}))
+
+
+if __name__ == "__main__":
+    main()
