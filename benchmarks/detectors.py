@@ -56,8 +56,8 @@ class PatchKNN(Detector):
     """The distance of a patch to the nearest one of its class's training patches that were kept.
 
     Source: PatchCore (Roth et al. 2022): maps averaged over neighbourhoods, joined on the finest grid, and a greedy
-    coreset. Channels are as they are: standardised ones were no better on the demo factory. The image score is LTAD's
-    mean over the highest patches instead of PatchCore's reweighted maximum.
+    coreset. Channels are as they are: standardised ones were no better on the demo factory. The image score is a mean
+    over the highest patches instead of PatchCore's reweighted maximum.
     """
 
     name = "patch k-NN"

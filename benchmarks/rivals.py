@@ -24,6 +24,7 @@ from ltad.predictor import ScoredBatch
 from ltad.scoring import image_scores, smooth
 
 HELD_OUT = 100  # images of a class and half that are scored at most
+TOP_FRACTION = 0.005  # of the patches make an image score: near the published recipes' maximum; chosen for the k-NN
 PRIOR_SPREAD = 5  # images: a class's own spread at a place counts as much as its overall one, as LTAD has it
 BYTES = 2  # of a number, as LTAD keeps its own
 
@@ -54,10 +55,10 @@ class Rival:
     @torch.no_grad()
     def predict_tensors(self, batch: Tensor, class_ids: Tensor) -> ScoredBatch:
         """Score images (B, 3, S, S) of the given classes (B,)."""
-        encoded, scoring = self.foundation.encode_image(batch), self.card.config.scoring
-        raw = smoothed(self._detector, Features(*encoded, class_ids), scoring.smoothing)
+        encoded = self.foundation.encode_image(batch)
+        raw = smoothed(self._detector, Features(*encoded, class_ids), self.card.config.scoring.smoothing)
         scores = (raw - self._mean[class_ids]) / self._std[class_ids]
-        image = image_scores(scores, scoring.top_fraction)
+        image = image_scores(scores, TOP_FRACTION)
         given = one_hot(class_ids, len(self.card.classes)).float()
         return ScoredBatch(class_ids, given, scores.unflatten(1, self._detector.grid_size), image, image[:, None])
 
