@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from ltad.checkpoint import (
     Checkpoint,
+    ClassCard,
     checkpoint_folders,
     find_checkpoint,
     load_checkpoint,
@@ -18,7 +19,9 @@ from ltad.checkpoint import (
     save_checkpoint,
     shipped_checkpoint,
     summarise,
+    untrained,
 )
+from ltad.config import default
 from ltad.errors import CheckpointError
 from ltad.foundation import FoundationModel
 
@@ -258,3 +261,16 @@ def test_where_there_are_none_it_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("ltad.checkpoint.checkpoint_folders", lambda: iter(()))
     with pytest.raises(CheckpointError, match="There is no checkpoint “any”"):
         shipped_checkpoint("any")
+
+
+def test_a_further_class_costs_little(toy_checkpoint: Path, foundation: FoundationModel) -> None:
+    card = replace(read_card(toy_checkpoint), config=default())
+
+    def size(classes: int) -> int:
+        grown = replace(card, classes=tuple(ClassCard(name=f"{i}", n_train=9, group="head") for i in range(classes)))
+        model, statistics = untrained(grown, foundation)
+        tensors = [*model.state_dict().values(), *statistics]
+        return sum(t.numel() * (2 if t.is_floating_point() else t.element_size()) for t in tensors)
+
+    assert (size(256) - size(64)) / 192 <= 20_000  # bytes; both budgets of exemplars are used up
+    assert size(6) <= 8_000_000

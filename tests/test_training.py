@@ -173,6 +173,16 @@ def test_names_are_learned_or_stay_as_given(
         assert not row[len(given) :].any()  # no token stays no token
 
 
+def test_training_never_opens_a_test_image(
+    train_toy: Callable, few: Dataset, short: LTADConfig, tmp_path: Path
+) -> None:
+    def opened() -> None:
+        raise AssertionError("a test image was opened")
+
+    closed = tuple(replace(sample, read=opened, read_mask=opened) for sample in few.test)
+    train_toy(tmp_path / "toy", dataset=replace(few, test=closed), config=short)
+
+
 def test_single_images_only_are_refused_with_a_sentence(
     train_toy: Callable, few: Dataset, short: LTADConfig, tmp_path: Path
 ) -> None:
