@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 = done, 1 = failed with one sentence on stderr, 2 = wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    options.command_line = shlex.join(["python", "-m", "ltad", *(arguments if arguments is not None else sys.argv[1:])])
+    words = sys.argv[1:] if arguments is None else arguments
+    # What makes a checkpoint again, whether or not it was interrupted this time.
+    options.command_line = shlex.join(["python", "-m", "ltad", *(word for word in words if word != "--resume")])
     logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
     try:
         return options.run(options)

@@ -51,7 +51,7 @@ class Calibration:
         """Whether an image fits a class's name at least half as well as that class's normal images usually do.
 
         Our choice: at half the median, 99 % of test images of both shipped checkpoints are known, defective ones
-        included, and 13 % and 38 % of the images of the other checkpoint's products pass for one of its own. A class of
+        included, and 11 % and 27 % of the images of the other checkpoint's products pass for one of its own. A class of
         one image takes the median of all.
         """
         own = self.similarities[class_name]
