@@ -82,7 +82,8 @@ def symmetries(
     probed = members[:: max(1, len(members) // PROBED)][:PROBED]
     pairs = [(int(member), turn) for member in probed for turn in TURNS]
     classes = features.class_ids[probed].repeat_interleave(len(TURNS))
-    copies = encode(_turned_images(samples, pairs, foundation), classes, foundation, "turns", progress)
+    stage = f"turns of {samples[int(members[0])].class_name}"
+    copies = encode(_turned_images(samples, pairs, foundation), classes, foundation, stage, progress)
     layer = min(range(len(foundation.strides)), key=lambda i: abs(foundation.strides[i] - PROBE_STRIDE))
     _, std = channel_statistics(features.maps[layer][probed], torch.zeros(len(probed), dtype=torch.long))
     as_they_are = features.maps[layer][probed].float()
