@@ -67,14 +67,14 @@ def fit_statistics(
     The statistics are exact in half precision.
     """
     alone = (features.class_ids.bincount()[features.class_ids] == 1).nonzero()[:, 0]
-    views = [*folds, Fold(final, alone)]
+    judges = [*folds, Fold(final, alone)]
     if config.scoring.form == "paper":
-        return _paper_statistics(views, features, config)
-    moments = [_class_moments(view, features) for view in views]
+        return _paper_statistics(judges, features, config)
+    moments = [_class_moments(judge, features) for judge in judges]
     total = _sum(moments)
     shared, basis = torch.linalg.eigh(total.covariance().mean(0))
     along = [part.along(basis) for part in moments]
-    raw = _raw_maps(views, along, basis, shared, features, config)
+    raw = _raw_maps(judges, along, basis, shared, features, config)
     by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(int(features.class_ids.max()) + 1)]
     sums = [MapSums.of(raw.within[members]) for members in by_class]
     pooled = _Pooled.of(sums)
@@ -90,19 +90,19 @@ def fit_statistics(
 
 
 def _paper_statistics(
-    views: list[Fold], features: Features, config: LTADConfig
+    judges: list[Fold], features: Features, config: LTADConfig
 ) -> tuple[ScoreStatistics, list[Tensor], list[Tensor]]:
     """Nothing is standardised in the paper's form; held-out scores are what thresholds are made of, all the same."""
-    patches, memories = views[0].model.patches, len(views[0].model.memories)
+    patches, memories = judges[0].model.patches, len(judges[0].model.memories)
     classes, places = int(features.class_ids.max()) + 1, patches.grid_size[0] * patches.grid_size[1]
     neutral = neutral_statistics(classes, memories, patches.feature_dim, places)
     scores, similarity = torch.empty(len(features.class_ids)), torch.empty(len(features.class_ids))
-    for view in views:
-        for chunk, output in _outputs(view, features):
+    for judge in judges:
+        for chunk, output in _outputs(judge, features):
             ids = features.class_ids[chunk]
             parts = combine(raw_scores(output, neutral.of(ids), config, patches.grid_size), config)
             scores[chunk] = image_scores(fuse(parts, config.scoring.semantic_weight), config.scoring.top_fraction)
-            similarity[chunk] = view.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
+            similarity[chunk] = judge.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
     by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(classes)]
     scored = [members if len(members) > 1 else members[:0] for members in by_class]
     return neutral, [scores[m] for m in scored], [similarity[m] for m in scored]
@@ -120,11 +120,11 @@ def make_calibration(class_names: tuple[str, ...], scores: list[Tensor], similar
     return Calibration(*tables)
 
 
-def _outputs(view: Fold, features: Features) -> Iterator[tuple[Tensor, LTADOutput]]:
+def _outputs(judge: Fold, features: Features) -> Iterator[tuple[Tensor, LTADOutput]]:
     """Pass the images that a model has not seen through it, a chunk at a time."""
-    for chunk in view.unseen.split(ENCODE_BATCH):
+    for chunk in judge.unseen.split(ENCODE_BATCH):
         batch = features.batch(chunk)
-        yield chunk, view.model(batch.maps, batch.class_ids)
+        yield chunk, judge.model(batch.maps, batch.class_ids)
 
 
 class Moments(NamedTuple):
@@ -168,11 +168,11 @@ def _residuals(output: LTADOutput) -> Tensor:
     return output.reconstructed_features - output.patch_features  # (B, N, D)
 
 
-def _class_moments(view: Fold, features: Features) -> Moments:
+def _class_moments(judge: Fold, features: Features) -> Moments:
     """The moments of each class's images that a model has not seen."""
-    classes, dim = int(features.class_ids.max()) + 1, view.model.patches.feature_dim
+    classes, dim = int(features.class_ids.max()) + 1, judge.model.patches.feature_dim
     total = Moments(torch.zeros(classes, dim), torch.zeros(classes, dim, dim), torch.zeros(classes))
-    for chunk, output in _outputs(view, features):
+    for chunk, output in _outputs(judge, features):
         residuals = _residuals(output)
         each = residuals.mean(1), residuals.mT @ residuals / residuals.shape[1], torch.ones(len(residuals))
         for sums, parts in zip(total, each, strict=True):
@@ -194,18 +194,18 @@ class RawMaps(NamedTuple):
 
 
 def _raw_maps(
-    views: list[Fold], moments: list[Moments], basis: Tensor, shared: Tensor, features: Features, config: LTADConfig
+    judges: list[Fold], moments: list[Moments], basis: Tensor, shared: Tensor, features: Features, config: LTADConfig
 ) -> RawMaps:
     """Score every held-out image; moments are those along the shared directions, shared their variances (D,)."""
-    model, images = views[0].model, len(features.class_ids)
+    model, images = judges[0].model, len(features.class_ids)
     grid = model.patches.grid_size
     shape = images, len(model.memories) + PLACED, grid[0] * grid[1]
     raw = RawMaps(torch.empty(shape), torch.empty(shape), torch.empty(images))
     total = _sum(moments)
     neutral = neutral_statistics(len(total.counts), len(model.memories), len(shared), shape[2])._replace(basis=basis)
-    for view, own in zip(views, moments, strict=True):
+    for judge, own in zip(judges, moments, strict=True):
         rest = total.minus(own)
-        for chunk, output in _outputs(view, features):
+        for chunk, output in _outputs(judge, features):
             ids = features.class_ids[chunk]
             along = _residuals(output) @ basis
             others = own.of(ids).minus(Moments(along.mean(1), along.square().mean(1), torch.ones(len(ids))))
@@ -213,7 +213,7 @@ def _raw_maps(
                 variance = residual_variances(known.variance(), known.counts, shared)
                 normal = neutral.of(ids)._replace(residual_mean=known.mean(), residual_variance=variance)
                 maps[chunk] = raw_scores(output, normal, config, grid)
-            raw.similarity[chunk] = view.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
+            raw.similarity[chunk] = judge.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
     return raw
 
 
