@@ -15,6 +15,7 @@ from ltad.errors import DatasetError
 from ltad.features import cache_features
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.model.ltad import build_model
+from ltad.scoring import raw_scores
 from ltad.stages import Stage, StageFolder, learning_rate_factor, run_stage
 from ltad.training import draw_balanced, fit, phase2, synthesis_probabilities
 
@@ -129,6 +130,27 @@ def test_the_preset_of_the_paper_can_be_trained(foundation: FoundationModel, few
     features = cache_features(few.train, few.class_names, foundation, quiet)
     model = fit(features, foundation, few.train_counts, config, progress=quiet)
     assert model.patches.grid_size == (16, 16)
+
+
+def test_the_papers_form_is_calibrated_and_loads_again(
+    train_toy: Callable, few: Dataset, foundation: FoundationModel, tmp_path: Path
+) -> None:
+    config = paper()
+    for assignment in ("reconstruction.dim=32", "reconstruction.depth=1", "phase1.steps=2", "phase2.steps=2"):
+        config = config.override(assignment)
+    config = config.override("calibration.phase2_steps=2").override("phase2.batch_size=2")
+    trained = train_toy(tmp_path / "toy", dataset=few, config=config)
+    assert {name: len(scores) for name, scores in trained.card.calibration.scores.items()} == {
+        name: count if count > 1 else 0 for name, count in few.train_counts.items()
+    }
+    loaded = load_checkpoint(tmp_path / "toy", foundation)
+    assert not loaded.model.memories
+    features = cache_features(few.train[:2], few.class_names, foundation, quiet)
+    output = loaded.model(features.batch(torch.arange(2)).maps, features.class_ids)
+    raw = raw_scores(output, loaded.statistics.of(features.class_ids), config, loaded.model.patches.grid_size)
+    expected = (output.reconstructed_features - output.patch_features).square().mean(-1)
+    torch.testing.assert_close(raw[:, 0], expected)  # nothing is whitened, standardised or smoothed
+    assert (raw[:, 1] > 0).all() and (raw[:, 1] < 1).all()
 
 
 ABLATION = (
