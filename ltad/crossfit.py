@@ -75,7 +75,7 @@ def fit_statistics(
     shared, basis = torch.linalg.eigh(total.covariance().mean(0))
     along = [part.along(basis) for part in moments]
     raw = _raw_maps(judges, along, basis, shared, features, config)
-    by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(int(features.class_ids.max()) + 1)]
+    by_class = _members(features.class_ids)
     sums = [MapSums.of(raw.within[members]) for members in by_class]
     pooled = _Pooled.of(sums)
     normal = [pooled.statistics(each) for each in sums]
@@ -84,7 +84,7 @@ def fit_statistics(
     variance = residual_variances(total.variance(), total.counts, shared)
     parts = (basis, total.mean(), variance, memory_mean, memory_std, mean, std)
     statistics = ScoreStatistics(*(part.half().float() for part in parts))
-    scored = [members if len(members) > 1 else members[:0] for members in by_class]
+    scored = _with_others(by_class)
     scores = [_leave_one_out(raw.within[m], raw.across[m], pooled, config) for m in scored]
     return statistics, scores, [raw.similarity[m] for m in scored]
 
@@ -102,10 +102,24 @@ def _paper_statistics(
             ids = features.class_ids[chunk]
             parts = combine(raw_scores(output, neutral.of(ids), config, patches.grid_size), config)
             scores[chunk] = image_scores(fuse(parts, config.scoring.semantic_weight), config.scoring.top_fraction)
-            similarity[chunk] = judge.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
-    by_class = [(features.class_ids == k).nonzero()[:, 0] for k in range(classes)]
-    scored = [members if len(members) > 1 else members[:0] for members in by_class]
+            similarity[chunk] = _own_similarity(judge, features, chunk)
+    scored = _with_others(_members(features.class_ids))
     return neutral, [scores[m] for m in scored], [similarity[m] for m in scored]
+
+
+def _members(class_ids: Tensor) -> list[Tensor]:
+    """The images of each class."""
+    return [(class_ids == k).nonzero()[:, 0] for k in range(int(class_ids.max()) + 1)]
+
+
+def _with_others(by_class: list[Tensor]) -> list[Tensor]:
+    """The images of each class that have a held-out score: none of a class of one."""
+    return [members if len(members) > 1 else members[:0] for members in by_class]
+
+
+def _own_similarity(judge: Fold, features: Features, chunk: Tensor) -> Tensor:
+    """How similar images are to their own class's name: (B,)."""
+    return judge.model.match(features.embeddings[chunk]).gather(1, features.class_ids[chunk, None])[:, 0]
 
 
 def make_calibration(class_names: tuple[str, ...], scores: list[Tensor], similarities: list[Tensor]) -> Calibration:
@@ -213,7 +227,7 @@ def _raw_maps(
                 variance = residual_variances(known.variance(), known.counts, shared)
                 normal = neutral.of(ids)._replace(residual_mean=known.mean(), residual_variance=variance)
                 maps[chunk] = raw_scores(output, normal, config, grid)
-            raw.similarity[chunk] = judge.model.match(features.embeddings[chunk]).gather(1, ids[:, None])[:, 0]
+            raw.similarity[chunk] = _own_similarity(judge, features, chunk)
     return raw
 
 

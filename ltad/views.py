@@ -18,6 +18,7 @@ from ltad.config import ViewsConfig
 from ltad.data import Sample
 from ltad.features import Features, Progress, encode
 from ltad.foundation.base import FoundationModel
+from ltad.model.memory import nearest_distance
 from ltad.model.patches import channel_statistics
 
 TURNS = range(1, 8)  # quarter turns, then those of the mirrored image; 0 would be the image as it is
@@ -94,10 +95,10 @@ def symmetries(
 
 
 def _strangeness(known: Tensor, asked: Tensor) -> float:
-    """Mean distance of the patches of one half of the images (n, N, C) to the nearest known ones of the other half."""
+    """Distances of the patches of one half of the images (n, N, C) to the nearest known ones of the other, summed."""
     half = len(known) // 2
     halves = (known[:half], asked[half:]), (known[half:], asked[:half])
-    return sum(torch.cdist(b.flatten(0, 1), a.flatten(0, 1)).amin(1).sum().item() for a, b in halves)
+    return sum(nearest_distance(b.flatten(0, 1), a.flatten(0, 1)).sum().item() for a, b in halves)
 
 
 def _turned_images(
