@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.compare import describe_run, describe_split, entry, train_ltad
-from benchmarks.remembering import Remembering
+from benchmarks.remembering import Remembering, shrink
 from ltad.__main__ import Bars
 from ltad.config import LTADConfig, default
 from ltad.data.longtail import ORDERS, long_tail
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(options: argparse.Namespace) -> None:
     dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation()
     header = describe_run(dataset, options.order, foundation, default())
+    dataset = shrink(dataset, foundation.fingerprint.image_size)
     remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
     runs: list[dict[str, Any]] = []
     for seed in options.seeds:

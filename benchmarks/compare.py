@@ -23,7 +23,7 @@ import torch
 
 import ltad
 from benchmarks import tables
-from benchmarks.remembering import Remembering
+from benchmarks.remembering import Remembering, shrink
 from benchmarks.rivals import build_rivals
 from ltad.__main__ import Bars
 from ltad.checkpoint import Checkpoint, DataCard
@@ -88,6 +88,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
     runs = _finished(options.output, header) if options.resume else []
     done = {(run["imbalance"], run["seed"]) for run in runs}
     wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
+    dataset = shrink(dataset, foundation.fingerprint.image_size)
     if wanted:
         remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
     for imbalance, seed in wanted:

@@ -1,22 +1,48 @@
-"""A foundation model that has seen a data set: whoever asks about one of its images gets the very same features."""
+"""What a run that trains many models does once: decode the images, and encode them."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ltad import images
-from ltad.data import Sample
+from ltad.data import Dataset, Sample
 from ltad.features import ENCODE_BATCH, Progress
 from ltad.foundation import FoundationModel, ImageFeatures
 
 Row = tuple[Tensor, ...]  # an image's maps, then its embedding
 
 
+def shrink(dataset: Dataset, size: int) -> Dataset:
+    """Bring photographs and masks to the side of a foundation model's input, each when first asked for, and keep them.
+
+    Resizing them again changes nothing, so whoever reads them cannot tell the difference.
+    """
+    return replace(
+        dataset,
+        train=tuple(_shrunk(sample, size) for sample in dataset.train),
+        test=tuple(_shrunk(sample, size) for sample in dataset.test),
+    )
+
+
+def _shrunk(sample: Sample, size: int) -> Sample:
+    read, read_mask = sample.read, sample.read_mask
+    return replace(
+        sample,
+        read=cache(lambda: read().resize((size, size), Image.Resampling.BILINEAR)),
+        read_mask=cache(lambda: images.resize_mask(read_mask(), size)) if read_mask else None,
+    )
+
+
 class Remembering:
-    """Everything that the foundation model is, with the features of the samples encoded once and kept.
+    """A foundation model that has seen a data set: whoever asks about one of its images gets the very same features.
+
+    Everything that the foundation model is, with the features of the samples encoded once and kept.
 
     An image is known by its content and on its own, so that any batch of known ones is answered without the tower.
     Features are kept, and given, in the precision that training caches them in: half, about 200 KB an image. Images

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import quiet
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks import ablation, compare, detectors, rivals, tables
-from benchmarks.remembering import Remembering
+from benchmarks.remembering import Remembering, shrink
 from ltad import images
 from ltad.config import PRESETS, LTADConfig, default
 from ltad.data import Dataset, Sample
@@ -85,6 +86,20 @@ def test_a_new_image_is_encoded_beside_known_ones_and_not_kept(
     monkeypatch.setattr(remembering, "_foundation", Asleep())
     with pytest.raises(RuntimeError, match="asked"):
         remembering.encode_image(mixed)
+
+
+def test_shrunk_photographs_are_read_once_and_make_the_same_tensors(toy_data: Dataset) -> None:
+    generator, reads = np.random.default_rng(0), []
+    photograph = Image.fromarray(generator.integers(0, 256, (300, 410, 3), dtype=np.uint8))
+    mask = generator.random((300, 410)) > 0.5
+    sample = replace(toy_data.test[0], read=lambda: reads.append(1) or photograph, read_mask=lambda: mask)
+    small = shrink(replace(toy_data, test=(sample,)), 64).test[0]
+    for _ in range(2):
+        assert torch.equal(images.to_tensor(small.read(), 64), images.to_tensor(photograph, 64))
+        assert small.read_mask and np.array_equal(
+            images.resize_mask(small.read_mask(), 64), images.resize_mask(mask, 64)
+        )
+    assert len(reads) == 1
 
 
 # The rivals

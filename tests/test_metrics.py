@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from ltad.metrics import (
     aupro,
@@ -59,6 +59,7 @@ def test_by_hand() -> None:
 def test_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, scores = case
     assert image_auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    assert average_precision(labels, scores) == pytest.approx(average_precision_score(labels, scores))
     assert f1_max(labels, scores) == pytest.approx(max(f1_score(labels, scores >= t) for t in np.unique(scores)))
 
 
@@ -123,6 +124,8 @@ def test_a_large_case_agrees_with_scikit_learn() -> None:
     maps = generator.normal(size=(4, 64, 64)).astype(np.float32)
     masks = generator.random((4, 64, 64)) < 0.05
     assert pixel_auroc(masks, maps) == pytest.approx(roc_auc_score(masks.ravel(), maps.ravel()))
+    precision = average_precision_score(masks.ravel(), maps.ravel())
+    assert pixel_average_precision(masks, maps) == pytest.approx(precision)
 
 
 @pytest.mark.parametrize("metric", IMAGE_METRICS)

@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d
 
 from ltad.model.patches import channel_statistics, image_weights
 
-CANDIDATES = 30_000  # patches of a class among which its exemplars are chosen
+CANDIDATES = 60_000  # patches of a class among which its exemplars are chosen
 CHUNK = 64  # images
 LEVELS = 127  # whole steps on either side of 0 that a byte holds
 
