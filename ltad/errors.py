@@ -19,3 +19,7 @@ class FoundationError(LTADError):
 
 class CheckpointError(LTADError):
     """A checkpoint folder that is missing, incomplete or not what it says it is."""
+
+
+class ArchiveError(LTADError):
+    """A ZIP archive that is refused as a whole."""
