@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app import endpoints
+from app import endpoints, viewer
 from app.predictors import Predictors
 from app.tabs import inspect
 from app.theme import STYLE, theme
@@ -33,7 +33,8 @@ def launch_options() -> dict[str, Any]:
     """What ``launch`` needs to know."""
     return {
         "theme": theme(),
-        "css_paths": [STYLE],
+        "css_paths": [STYLE, viewer.STYLE],
+        "head": viewer.head(),
         "max_file_size": MAX_BYTES,
         "mcp_server": True,
         "ssr_mode": False,

@@ -60,7 +60,8 @@ class Rival:
         scores = (raw - self._mean[class_ids]) / self._std[class_ids]
         image = image_scores(scores, TOP_FRACTION)
         given = one_hot(class_ids, len(self.card.classes)).float()
-        return ScoredBatch(class_ids, given, scores.unflatten(1, self._detector.grid_size), image, image[:, None])
+        maps = scores.unflatten(1, self._detector.grid_size)
+        return ScoredBatch(class_ids, given, maps, image, maps[:, None], image[:, None])
 
 
 def build_rivals(

@@ -27,7 +27,7 @@ from ltad.foundation.base import Fingerprint, FoundationModel
 from ltad.model.ltad import LTAD, build_model
 from ltad.scoring import ScoreStatistics, neutral_statistics
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration"}
 MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
 STATISTICS = "statistics."  # prefix of the tensors that are not the model's

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ltad import images
 from ltad.calibration import Judgement
@@ -23,7 +24,9 @@ from ltad.foundation import FoundationModel, load_foundation
 from ltad.scoring import PARTS, combine, fuse, image_scores, raw_scores, standardised_parts
 
 AUTO = "auto"
+ALL = "all"  # parts together
 NEAREST_WORDS = 5
+MOST_JUDGED = 12  # classes as which one photograph is judged
 REGION_GRID = 256  # pixels; regions are found on a map of this side and then measured in the image's pixels
 
 
@@ -32,13 +35,14 @@ class ScoredBatch(NamedTuple):
 
     class_ids: (B,), given or predicted. similarities: (B, K), cosine to every pseudo class name.
     anomaly_maps: (B, h, w) and image_scores: (B,), in standard deviations above normal, higher = more anomalous.
-    part_scores: (B, 2), the image score of reconstruction and semantics alone.
+    part_maps: (B, 2, h, w) and part_scores: (B, 2), the same of reconstruction and of semantics alone.
     """
 
     class_ids: Tensor
     similarities: Tensor
     anomaly_maps: Tensor
     image_scores: Tensor
+    part_maps: Tensor
     part_scores: Tensor
 
 
@@ -48,6 +52,21 @@ class ClassMatch:
 
     name: str
     similarity: float
+
+
+class NearWord(NamedTuple):
+    """A word of the text tower's vocabulary and its cosine similarity, in [-1, 1], to a token vector."""
+
+    word: str
+    similarity: float
+
+
+class ClassVerdict(NamedTuple):
+    """What a photograph would be as one of the classes."""
+
+    match: ClassMatch
+    image_score: float
+    judgement: Judgement
 
 
 @dataclass(frozen=True)
@@ -66,7 +85,9 @@ class Prediction:
     anomaly_map: (H, W) float32 in the photograph's pixels, in standard deviations above normal.
     matches: every class, the most similar first. known: False where the name of the class it was judged as does not
     fit the image.
-    part_scores: of reconstruction and semantics alone. seconds: per step.
+    patch_maps: (h, w) each, the scores of the patches, of which anomaly_map is made, under "all", and those of
+    reconstruction and of semantics alone under their names. part_scores: the image scores of these two.
+    seconds: per step.
     """
 
     photo: images.Photo
@@ -76,6 +97,7 @@ class Prediction:
     matches: tuple[ClassMatch, ...]
     known: bool
     anomaly_map: np.ndarray
+    patch_maps: dict[str, np.ndarray]
     image_score: float
     part_scores: dict[str, float]
     judgement: Judgement
@@ -126,6 +148,7 @@ class Predictor:
 
     def __init__(self, foundation: FoundationModel, checkpoint: Checkpoint) -> None:
         self.foundation = foundation
+        self.checkpoint = checkpoint
         self.card = checkpoint.card
         self._model = checkpoint.model
         self._statistics = checkpoint.statistics
@@ -161,8 +184,9 @@ class Predictor:
         name = self.card.class_names[int(scored.class_ids[0])]
         judgement = self.card.calibration.judge(float(scored.image_scores[0]), name, rate)
         clock.lap("score")
-        anomaly_map = images.map_to_image(scored.anomaly_maps[0].numpy(), *photo.image.size)
-        regions = find_regions(scored.anomaly_maps[0].numpy(), judgement.threshold, photo.image.size)
+        patch_map = scored.anomaly_maps[0].numpy()
+        anomaly_map = images.map_to_image(patch_map, *photo.image.size)
+        regions = find_regions(patch_map, judgement.threshold, photo.image.size)
         clock.lap("render")
         matches = self._matches(scored.similarities[0])
         known = self.card.calibration.is_known(name, next(m.similarity for m in matches if m.name == name))
@@ -174,6 +198,7 @@ class Predictor:
             matches=matches,
             known=known,
             anomaly_map=anomaly_map,
+            patch_maps={ALL: patch_map} | dict(zip(PARTS, scored.part_maps[0].numpy(), strict=True)),
             image_score=float(scored.image_scores[0]),
             part_scores=dict(zip(PARTS, scored.part_scores[0].tolist(), strict=True)),
             judgement=judgement,
@@ -181,6 +206,20 @@ class Predictor:
             notes=photo.notes + _judgement_notes(judgement, name, known, matches[0].name, self.card),
             seconds=clock.seconds,
         )
+
+    @torch.no_grad()
+    def judge_as_each(self, source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> list[ClassVerdict]:
+        """Judge a photograph as each class that it is similar to, ``MOST_JUDGED`` at most, the most similar first."""
+        photo = images.open_photo(source)
+        tensor = images.to_tensor(photo.image, self.foundation.fingerprint.image_size)[None]
+        features = self.foundation.encode_image(tensor)
+        matches = self._matches(self._model.match(features.embedding)[0])[:MOST_JUDGED]
+        class_ids = torch.tensor([self.card.class_id(match.name) for match in matches])
+        maps = [m.expand(len(class_ids), -1, -1, -1) for m in features.maps]
+        scores = self._score(maps, features.embedding.expand(len(class_ids), -1), class_ids).image_scores.tolist()
+        calibration, rate = self.card.calibration, self.card.config.calibration.false_alarm_rate
+        judged = [calibration.judge(score, match.name, rate) for match, score in zip(matches, scores, strict=True)]
+        return [ClassVerdict(*each) for each in zip(matches, scores, judged, strict=True)]
 
     @torch.no_grad()
     def predict_tensors(self, batch: Tensor, class_ids: Tensor | None = None) -> ScoredBatch:
@@ -204,6 +243,7 @@ class Predictor:
             similarities=similarities,
             anomaly_maps=scores.unflatten(1, patches.grid_size),
             image_scores=image_scores(scores, scoring.top_fraction),
+            part_maps=parts.unflatten(2, patches.grid_size),
             part_scores=image_scores(parts, scoring.top_fraction),
         )
 
@@ -213,9 +253,7 @@ class Predictor:
         nearest_words are the vocabulary's words nearest to the name's tokens: what the model would call the class,
         as far as words go.
         """
-        photo = images.open_photo(source)
-        tensor = images.to_tensor(photo.image, self.foundation.fingerprint.image_size)[None]
-        similarities = self._model.match(self.foundation.encode_image(tensor).embedding)[0]
+        similarities = self._model.match(self.embed(source)[None])[0]
         words = self.nearest_words()
         cards = {card.name: card for card in self.card.classes}
         return [
@@ -229,13 +267,17 @@ class Predictor:
             for match in self._matches(similarities)
         ]
 
+    def embed(self, source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> Tensor:
+        """Place a photograph in the joint space of images and names: (J,), unit length."""
+        photo = images.open_photo(source)
+        tensor = images.to_tensor(photo.image, self.foundation.fingerprint.image_size)[None]
+        return self.foundation.encode_image(tensor).embedding[0]
+
     def nearest_words(self) -> dict[str, list[str]]:
         """The vocabulary's words nearest to each learned name's tokens, by cosine in the space of word embeddings."""
-        words, embeddings = self.foundation.vocabulary()
         tokens = self._model.prompts.class_tokens  # (K, L, token size)
-        similarity = torch.nn.functional.cosine_similarity(tokens.mean(1)[:, None], embeddings[None], dim=-1)
-        nearest = similarity.topk(NEAREST_WORDS, dim=1).indices.tolist()
-        return {name: [words[i] for i in row] for name, row in zip(self.card.class_names, nearest, strict=True)}
+        nearest = nearest_words(self.foundation, tokens.mean(1), NEAREST_WORDS)
+        return {name: [w.word for w in near] for name, near in zip(self.card.class_names, nearest, strict=True)}
 
     def _matches(self, similarities: Tensor) -> tuple[ClassMatch, ...]:
         order = similarities.argsort(descending=True).tolist()
@@ -254,6 +296,15 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[step] = now - self._last
         self._last = now
+
+
+def nearest_words(foundation: FoundationModel, vectors: Tensor, count: int) -> list[tuple[NearWord, ...]]:
+    """Find the vocabulary's words nearest to each token vector (n, token size), the nearest first."""
+    words, embeddings = foundation.vocabulary()
+    cosines = normalize(vectors, dim=-1) @ normalize(embeddings, dim=-1).T
+    near = cosines.topk(min(count, len(words)), dim=1)
+    rows = zip(near.indices.tolist(), near.values.tolist(), strict=True)
+    return [tuple(NearWord(words[i], value) for i, value in zip(*row, strict=True)) for row in rows]
 
 
 def find_regions(anomaly_map: np.ndarray, threshold: float, size: tuple[int, int]) -> tuple[Region, ...]:

@@ -130,6 +130,7 @@ def fit(
     )
     torch.manual_seed(config.seed)  # for the layers' own initial values
     model = build_model(config, foundation, tokens)
+    model.see_classes(features.embeddings, features.class_ids)
     model.patches.learn_channels(features.maps, features.class_ids)
     for memory in model.memories:
         memory.remember(features.maps, features.class_ids, generator)

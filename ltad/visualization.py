@@ -7,14 +7,15 @@ from matplotlib import colormaps
 from PIL import Image
 
 COLOURS = "inferno"  # perceptually even and safe for colour-blind eyes
+COLOUR_MAPS = (COLOURS, "cividis", "turbo", "jet")  # to choose from; the last two are what many are used to
 THRESHOLDS = 2.0  # the scale ends at this many times the threshold; the threshold is its middle
 OPACITY = 0.75
 
 
 @cache
-def _colour_table() -> np.ndarray:
+def colour_table(name: str = COLOURS) -> np.ndarray:
     """256 RGBA colours, (256, 4) uint8: the colour map, and alpha that rises from nothing to full at the threshold."""
-    table = (colormaps[COLOURS](np.linspace(0, 1, 256)) * 255).round().astype(np.uint8)
+    table = (colormaps[name](np.linspace(0, 1, 256)) * 255).round().astype(np.uint8)
     table[:, 3] = (255 * np.clip(np.linspace(0, THRESHOLDS, 256), 0, 1) ** 2).round()
     return table
 
@@ -31,7 +32,7 @@ def colour_levels(anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
 
 def map_layer(anomaly_map: np.ndarray, threshold: float) -> Image.Image:
     """The map as an RGBA picture to lay over the photograph: transparent where all is normal."""
-    return Image.fromarray(_colour_table()[colour_levels(anomaly_map, threshold)], "RGBA")
+    return Image.fromarray(colour_table()[colour_levels(anomaly_map, threshold)], "RGBA")
 
 
 def overlay(image: Image.Image, anomaly_map: np.ndarray, threshold: float, opacity: float = OPACITY) -> Image.Image:

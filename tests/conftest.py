@@ -1,8 +1,11 @@
 """What several test files need and is too dear to make twice: pictures of toy products and a model trained on them."""
 
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -209,3 +212,27 @@ def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             parameter.data += 0.05 * torch.randn_like(parameter)
         save_file(network.state_dict(), folder / f"{name}.safetensors")
     return folder
+
+
+# A real browser
+
+CHROMIUM = shutil.which("chromium")
+BROWSER_MARKS = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("LTAD_REQUIRE_BROWSER"), reason="no Chromium is installed"
+    ),
+]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "LTAD_REQUIRE_BROWSER is set, but there is no chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

@@ -1,26 +1,17 @@
 """The page in a real browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from conftest import BROWSER_MARKS
+from playwright.sync_api import Browser, Page, expect
 
 from app.examples import examples_for
 from app.predictors import Predictors
 from app.ui import build_demo, launch_options
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("LTAD_REQUIRE_BROWSER"), reason="no Chromium is installed"
-    ),
-]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+pytestmark = BROWSER_MARKS
 WAIT = 30_000  # milliseconds; the models may still be loading
 CHECKPOINT = "demo-exp100"
 
@@ -31,15 +22,6 @@ def url() -> Iterator[str]:
     _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
     yield url
     demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "LTAD_REQUIRE_BROWSER is set, but there is no chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -60,21 +42,74 @@ def test_an_example_gives_verdict_map_and_class_without_other_hosts(page: Page, 
     page.on("request", lambda r: strangers.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
     click_example(page, 0)
     expect(page.locator("#result .verdict .headline")).to_contain_text("OK", timeout=WAIT)
-    expect(page.locator("#result .viewer img.map")).to_be_visible()
+    expect(page.locator("#result .viewer canvas.map")).to_be_visible()
     expect(page.locator("#result .matches tr.chosen")).to_have_count(1)
     assert not strangers
 
 
-def test_opacity_acts_without_a_request(page: Page) -> None:
+def test_threshold_and_looks_act_without_a_request(page: Page) -> None:
     click_example(page, 1)
-    layer = page.locator("#result .viewer img.map")
-    expect(layer).to_be_visible(timeout=WAIT)
+    headline, layer = page.locator("#result .headline span"), page.locator("#result .viewer canvas.map")
+    expect(headline).to_have_text("Defect", timeout=WAIT)
     page.wait_for_load_state("networkidle")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    page.locator("#result .viewer input[type=range]").fill("20")
+    outline = page.locator("#result .viewer path.outline")
+    drawn = outline.get_attribute("d")
+    page.locator("#result .verdict input[type=range]").fill("0")  # as few false alarms as all normals can promise
+    expect(headline).not_to_have_text("Defect")
+    expect(page.locator("#result .verdict")).to_contain_text("all classes")
+    assert outline.get_attribute("d") != drawn
+    page.locator("#result .verdict button").click()
+    expect(headline).to_have_text("Defect")
+    assert outline.get_attribute("d") == drawn
+    page.locator("#result [data-setting=opacity]").fill("20")
     expect(layer).to_have_css("opacity", "0.2")
+    page.locator("#result [data-setting=wipe]").fill("40")
+    expect(layer).to_have_css("clip-path", "inset(0px 0px 0px 40%)")
+    before = layer.evaluate("canvas => canvas.toDataURL()")
+    page.locator("#result [data-setting=colours]").select_option("turbo")
+    assert layer.evaluate("canvas => canvas.toDataURL()") != before
+    page.locator("#result [data-setting=contour]").uncheck()
+    assert outline.get_attribute("d") == ""
     assert not [r for r in requests if not r.startswith("data:") and "heartbeat" not in r]
+
+
+def test_settings_stay_for_the_next_photograph(page: Page) -> None:
+    click_example(page, 1)
+    expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
+    page.locator("#result [data-setting=opacity]").fill("20")
+    click_example(page, 0)
+    expect(page.locator("#result .headline span")).to_have_text("OK", timeout=WAIT)
+    expect(page.locator("#result .viewer canvas.map")).to_have_css("opacity", "0.2")
+
+
+def test_places_are_linked_with_their_boxes_and_zoom_works_by_keyboard(page: Page) -> None:
+    click_example(page, 1)
+    row, box = page.locator("#result .places tbody tr").first, page.locator("#result .boxes button").first
+    expect(row).to_be_visible(timeout=WAIT)
+    row.focus()
+    expect(box).to_have_class("pointed")
+    box.focus()
+    expect(row).to_have_class("pointed")
+    stage, sheet = page.locator("#result .stage"), page.locator("#result .sheet")
+    width = sheet.bounding_box()["width"]
+    stage.focus()
+    page.keyboard.press("+")
+    assert sheet.bounding_box()["width"] == pytest.approx(1.5 * width, rel=0.01)
+    page.keyboard.press("0")
+    assert sheet.bounding_box()["width"] == pytest.approx(width, rel=0.01)
+    frame = stage.bounding_box()
+    page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+    expect(page.locator("#result .readout")).to_contain_text("× threshold")
+
+
+def test_a_photograph_is_judged_as_each_class(page: Page) -> None:
+    click_example(page, 1)
+    expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
+    page.get_by_role("button", name="As another class").click()
+    page.locator("#as-each").click()
+    expect(page.locator("#verdicts tbody tr")).to_have_count(12, timeout=WAIT)
 
 
 def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> None:

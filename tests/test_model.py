@@ -366,6 +366,7 @@ def test_a_state_dict_holds_what_was_learned_and_nothing_frozen(model: LTAD) -> 
         "semantic",
         "name_features",
         "text_features",
+        "class_embeddings",
     }
     assert {name.split(".")[0] for name in state} == roots
     assert sum(t.numel() for t in state.values() if t.is_floating_point()) < 1_000_000
@@ -374,8 +375,7 @@ def test_a_state_dict_holds_what_was_learned_and_nothing_frozen(model: LTAD) -> 
 @pytest.mark.parametrize("config", [default(), paper()], ids=["default", "paper"])
 def test_both_presets_can_be_built(foundation: FoundationModel, config: LTADConfig) -> None:
     model = build_model(config, foundation, torch.zeros(2, 2, foundation.token_size))
-    side = 16 if config == paper() else 32
-    assert model.patches.grid_size == (side, side)
+    assert model.patches.grid_size == (16, 16)
     assert model.patches.channels == (48, 120)
 
 

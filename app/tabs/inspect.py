@@ -1,17 +1,19 @@
 """The Inspect tab: a photograph in, verdict, map and pseudo class out."""
 
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from app.cards import EMPTY, result_cards
 from app.errors import told_plainly
 from app.examples import caption, examples_for
 from app.photograph import Photograph
 from app.predictors import Predictors
+from app.viewer import inspection
+from ltad.errors import ImageError
 from ltad.evaluation import in_words
 from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
-from ltad.predictor import AUTO
+from ltad.predictor import AUTO, ClassVerdict
 
 # The verdict may lie below the fold (on a phone) or above it (after the examples); where it is in sight, nothing moves.
 SHOW_RESULT = """() => {
@@ -19,6 +21,7 @@ SHOW_RESULT = """() => {
     const top = result.getBoundingClientRect().top;
     if (top < 0 || top > 0.8 * window.innerHeight) result.scrollIntoView();
 }"""
+EMPTY = '<div class="card empty">Drop a photograph or click an example to see a verdict.</div>'
 LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
 
 
@@ -32,7 +35,7 @@ def build(predictors: Predictors) -> None:
                 label="Photograph",
                 placeholder=f"Drop or paste a photograph, or click to choose one\n{LIMITS}",
                 format="png",
-                sources=["upload", "clipboard"],
+                sources=["upload", "webcam", "clipboard"],
                 height=340,
                 elem_id="photograph",
             )
@@ -55,6 +58,9 @@ def build(predictors: Predictors) -> None:
             )
         with gr.Column(scale=5, min_width=320):
             result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
+            with gr.Accordion("As another class", open=False):
+                as_each = gr.Button("Judge it as each class", size="sm", elem_id="as-each")
+                verdicts = gr.HTML(elem_id="verdicts", apply_default_css=False)
             with gr.Accordion("Report (JSON)", open=False):
                 report = gr.JSON(elem_id="report", show_label=False)
 
@@ -64,7 +70,13 @@ def build(predictors: Predictors) -> None:
             return EMPTY, None
         predictor = predictors.get(checkpoint)
         prediction = predictor.predict(path, class_name)
-        return result_cards(prediction, predictor.card), prediction.report()
+        return inspection(prediction, predictor.card), prediction.report()
+
+    @told_plainly
+    def judge_as_each(path: str | None, checkpoint: str) -> str:
+        if path is None:
+            raise ImageError("There is no photograph yet: drop one first.")
+        return verdict_table(predictors.get(checkpoint).judge_as_each(path))
 
     @told_plainly
     def choose_example(checkpoint: str, event: gr.SelectData) -> Any:
@@ -82,6 +94,19 @@ def build(predictors: Predictors) -> None:
     gallery.select(choose_example, checkpoint, photo, api_visibility="private")
     photo.change(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
     run.click(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
+    as_each.click(judge_as_each, [photo, checkpoint], verdicts, **private)
+    gr.on([photo.change, checkpoint.change], js="() => ''", outputs=verdicts, api_visibility="private")
+
+
+def verdict_table(verdicts: list[ClassVerdict]) -> str:
+    """What a photograph would be as each class, as a table."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(match.name.replace("_", " "))}</th><td>{match.similarity:z.2f}</td>'
+        f"<td>{score:.2f}</td><td>{judgement.threshold:.2f}</td><td>{judgement.verdict}</td></tr>"
+        for match, score, judgement in verdicts
+    )
+    head = "".join(f'<th scope="col">{text}</th>' for text in ("Class", "Similarity", "Score", "Threshold", "Verdict"))
+    return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:

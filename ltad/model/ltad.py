@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, normalize
 
 from ltad.config import LTADConfig
 from ltad.foundation.base import FoundationModel
@@ -35,7 +35,7 @@ class LTAD(nn.Module):
 
     The foundation model stays outside: features can be cached, and a state dict is exactly what was learned.
     name_features (K, J) and text_features (K, 2, J) are what its text tower made of the learned names; they are kept
-    so that an inspection needs no text tower.
+    so that an inspection needs no text tower. class_embeddings (K, J) say where a class's training images lie.
     """
 
     def __init__(
@@ -58,12 +58,19 @@ class LTAD(nn.Module):
         classes = len(prompts.class_tokens)
         self.register_buffer("name_features", torch.zeros(classes, joint_dim))
         self.register_buffer("text_features", torch.zeros(classes, 2, joint_dim))
+        self.register_buffer("class_embeddings", torch.zeros(classes, joint_dim))
 
     @torch.no_grad()
     def read_names(self, foundation: FoundationModel) -> None:
         """Let the text tower read the names as they are now."""
         self.name_features.copy_(self.prompts.name_features(foundation))
         self.text_features.copy_(self.prompts.text_features(foundation))
+
+    @torch.no_grad()
+    def see_classes(self, embeddings: Tensor, class_ids: Tensor) -> None:
+        """Take the mean direction of each class's image embeddings (n, J); a class without images keeps zeros."""
+        sums = torch.zeros_like(self.class_embeddings).index_add_(0, class_ids, embeddings)
+        self.class_embeddings.copy_(normalize(sums, dim=-1))
 
     def match(self, embedding: Tensor) -> Tensor:
         """Cosine similarity of image embeddings (B, J) to every pseudo class name: (B, K)."""

@@ -1,0 +1,102 @@
+"""The viewer: what a photograph's inspection sends to the browser, which draws it and judges it again without asking.
+
+An inspection is one element, ``<ltad-inspection>``, that is given its facts as JSON and the photograph. The files
+beside this one are what the browser runs, in the order of ``SCRIPTS``.
+"""
+
+import base64
+import io
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ltad.calibration import BORDERLINE
+from ltad.checkpoint import CheckpointCard
+from ltad.predictor import REGION_GRID, Prediction
+from ltad.visualization import COLOUR_MAPS, OPACITY, colour_table, full_scale
+
+HERE = Path(__file__).parent
+SCRIPTS = ("judge.js", "map.js", "words.js", "settings.js", "viewer.js", "inspection.js")
+STYLE = HERE / "viewer.css"
+PHOTO_SIDE = 4096  # pixels; larger photographs are sent smaller, the numbers are made from the whole
+LARGEST_RATE = 0.5  # of false alarms that can be asked for
+MOST_REGIONS = 20  # that are shown; the rest is counted
+MOST_MATCHES = 5
+DIGITS = 5
+
+
+def inspection(prediction: Prediction, card: CheckpointCard) -> str:
+    """The element that shows a prediction."""
+    photo = prediction.photo.image.copy()
+    photo.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+    facts = escape(json.dumps(inspection_facts(prediction, card), ensure_ascii=False, separators=(",", ":")))
+    return f'<ltad-inspection data-facts="{facts}" data-photo="{_data_uri(photo)}"></ltad-inspection>'
+
+
+def inspection_facts(prediction: Prediction, card: CheckpointCard) -> dict[str, Any]:
+    """What the browser needs to know of a prediction to judge it at any false-alarm rate.
+
+    maps: patch scores (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it
+    follows from the checkpoint's own rate and stays where it is when another is chosen.
+    """
+    classes = {c.name: c for c in card.classes}
+    calibration, rate = card.calibration, card.config.calibration.false_alarm_rate
+    everything = sorted(score for scores in calibration.scores.values() for score in scores)
+    height, width = next(iter(prediction.patch_maps.values())).shape
+    return {
+        "score": prediction.image_score,
+        "parts": prediction.part_scores,
+        "className": prediction.class_name,
+        "known": prediction.known,
+        "similarity": prediction.similarity,
+        "margin": prediction.margin,
+        "matches": [
+            {
+                "name": match.name,
+                "similarity": round(match.similarity, DIGITS),
+                "group": classes[match.name].group,
+                "n_train": classes[match.name].n_train,
+            }
+            for match in prediction.matches
+        ],
+        "calibration": {"own": calibration.scores[prediction.class_name], "all": everything, "rate": rate},
+        "top": full_scale(calibration.judge(prediction.image_score, prediction.class_name, rate).threshold),
+        "maps": {part: _float32(patches) for part, patches in prediction.patch_maps.items()},
+        "grid": [width, height],
+        "size": list(prediction.photo.image.size),
+        "notes": list(prediction.notes),
+    }
+
+
+def head() -> str:
+    """What a page must have in its head for inspections to show."""
+    return f'<script type="module">{source()}</script>'
+
+
+def source() -> str:
+    """Everything that the browser runs, as one module."""
+    constants = {
+        "borderline": BORDERLINE,
+        "largestRate": LARGEST_RATE,
+        "side": REGION_GRID,
+        "opacity": OPACITY,
+        "mostRegions": MOST_REGIONS,
+        "mostMatches": MOST_MATCHES,
+        "colours": {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in COLOUR_MAPS},
+    }
+    files = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return f"const CONSTANTS = {json.dumps(constants)};\n{files}"
+
+
+def _float32(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+
+
+def _data_uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,233 @@
+// <ltad-inspection data-facts="…" data-photo="…">: everything that the page shows of one inspected photograph.
+
+const ICONS = {
+  ok: "M2 12a10 10 0 1 0 20 0 10 10 0 1 0-20 0M7.5 12.5l3 3 6-6.5",
+  borderline: "M12 3 2.5 20h19ZM12 10v4.5M12 17v.5",
+  defect: "M2 12a10 10 0 1 0 20 0 10 10 0 1 0-20 0M8.5 8.5l7 7m0-7-7 7",
+  unknown: "M2 12a10 10 0 1 0 20 0 10 10 0 1 0-20 0M9.5 9.5a2.5 2.5 0 1 1 3 2.5c-.5.3-.5.6-.5 1.2M12 16.5v.5",
+};
+const [HEIGHT, BASE, BARS] = [96, 70, 40]; // of the histogram's drawing, in pixels; it is as wide as there is room
+const USUAL_WIDTH = 480; // where that is not known yet
+
+class Inspection extends HTMLElement {
+  static observedAttributes = ["data-facts"];
+
+  connectedCallback() {
+    this.show();
+    followers.add(this);
+  }
+
+  /** The page may keep the element and change what it is told; once all of that is done, it is built anew. */
+  attributeChangedCallback() {
+    if (followers.has(this)) queueMicrotask(() => this.show());
+  }
+
+  disconnectedCallback() {
+    followers.delete(this);
+    this.resized.disconnect();
+  }
+
+  show() {
+    this.resized?.disconnect();
+    this.build();
+    this.update();
+    this.resized.observe(this.histogram);
+    announce(`${this.headline.textContent}. ${this.sentence.textContent}`);
+  }
+
+  build() {
+    this.facts = JSON.parse(this.dataset.facts);
+    this.viewer = new Viewer(this.facts, make("img", { src: this.dataset.photo }));
+    this.headline = make("span", {});
+    this.icon = make("path", {});
+    this.sentence = make("p", {});
+    this.histogram = make("svg", { class: "scale", height: HEIGHT, role: "img", pointerdown: (event) => this.drag(event) });
+    this.resized = new ResizeObserver(() => this.update());
+    this.source = make("p", { class: "quiet" });
+    this.rate = make("input", { type: "range", min: 0, max: 100, step: 0.5, input: () => change("rate", this.chosenRate()) });
+    this.rateText = make("output", {});
+    this.verdict = make(
+      "section",
+      { class: "card verdict" },
+      make("div", { class: "headline" }, make("svg", { viewBox: "0 0 24 24" }, this.icon), this.headline),
+      this.sentence,
+      this.histogram,
+      make(
+        "div",
+        { class: "controls" },
+        make("label", { title: WORDS.rateHelp }, WORDS.rate, this.rate, this.rateText),
+        make("button", { type: "button", click: () => change("rate", null) }, WORDS.reset),
+      ),
+      this.source,
+    );
+    this.places = make("section", { class: "card places" });
+    this.why = make("section", { class: "card why" });
+    this.replaceChildren(this.verdict, this.viewer.element, this.places, this.why, this.matches(), ...this.notes());
+  }
+
+  get currentRate() {
+    return settings.rate ?? this.facts.calibration.rate;
+  }
+
+  /** The slider is logarithmic, from what all normals can promise to the largest rate. */
+  get rateLimits() {
+    return [smallestRate(this.facts.calibration.all), CONSTANTS.largestRate];
+  }
+
+  chosenRate() {
+    const [low, high] = this.rateLimits;
+    return low * (high / low) ** (this.rate.value / 100);
+  }
+
+  update() {
+    const { facts } = this;
+    const judgement = judge(facts.score, facts.calibration, this.currentRate);
+    const regions = findRegions(this.viewer.fine.all, judgement.threshold, facts.size);
+    this.showVerdict(judgement);
+    this.showPlaces(regions, judgement.threshold);
+    this.showWhy(judgement.threshold);
+    this.viewer.update(judgement.threshold, regions);
+    const [low, high] = this.rateLimits;
+    this.rate.value = (100 * Math.log(this.currentRate / low)) / Math.log(high / low);
+    this.rateText.textContent = percent(this.currentRate);
+  }
+
+  showVerdict(judgement) {
+    const { facts } = this;
+    const nearest = facts.matches[0].name;
+    const other = !facts.known && nearest !== facts.className;
+    const state = facts.known ? judgement.verdict : "unknown";
+    const inWords = WORDS.verdicts[judgement.verdict];
+    const beaten = Math.round((1 - judgement.pValue) * (judgement.normals.length + 1));
+    this.verdict.className = `card verdict ${state}`;
+    this.icon.setAttribute("d", ICONS[state]);
+    this.headline.textContent = WORDS.verdicts[other ? "other" : state];
+    this.sentence.textContent = other
+      ? WORDS.other(facts.className, nearest, inWords)
+      : facts.known
+        ? WORDS.unusual(beaten, judgement.normals.length, facts.className)
+        : WORDS.unknown(facts.className, inWords);
+    this.source.textContent = WORDS.source(judgement);
+    this.drawHistogram(judgement, state);
+  }
+
+  drawHistogram(judgement, state) {
+    const { score } = this.facts;
+    const { normals, threshold } = judgement;
+    const width = this.histogram.clientWidth || USUAL_WIDTH;
+    const low = Math.min(normals[0], 0);
+    const high = Math.max(low + 2.2 * (thresholdAt(normals, Math.max(this.facts.calibration.rate, smallestRate(normals))) - low), low + 1e-6);
+    const x = (value) => 8 + ((width - 16) * (Math.min(Math.max(value, low), high) - low)) / (high - low);
+    this.fromX = (position) => low + ((position - 8) / (width - 16)) * (high - low);
+    const counts = new Array(BARS).fill(0);
+    for (const normal of normals) counts[Math.min(BARS - 1, Math.floor((BARS * (Math.min(normal, high) - low)) / (high - low)))]++;
+    const most = Math.max(...counts);
+    const bars = counts.flatMap((count, i) => {
+      const height = (56 * count) / most;
+      return count ? [make("rect", { class: "normals", x: 8 + (i * (width - 16)) / BARS, y: BASE - height, width: (width - 16) / BARS - 1, height })] : [];
+    });
+    const [mark, here] = [x(threshold), x(score)];
+    const label = score > high ? `${WORDS.thisImage} (${score.toFixed(1)}) ▸` : WORDS.thisImage;
+    const anchor = here > width - 60 ? "end" : here < 60 ? "start" : "middle";
+    this.histogram.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    this.histogram.setAttribute("aria-label", WORDS.scale(score.toFixed(2), threshold.toFixed(2)));
+    this.histogram.replaceChildren(
+      ...bars,
+      make("line", { class: "axis", x1: 8, x2: width - 8, y1: BASE, y2: BASE }),
+      make("line", { class: "threshold", x1: mark, x2: mark, y1: 12, y2: BASE }),
+      make("text", { x: mark + (mark > width - 110 ? -4 : 4), y: 20, "text-anchor": mark > width - 110 ? "end" : "start" }, `${WORDS.threshold} ${threshold.toFixed(2)}`),
+      make("text", { x: 8, y: HEIGHT - 6 }, WORDS.normalImages),
+      make("path", { class: `score ${state}`, d: `M${here} ${BASE - 2}l-6 12h12z` }),
+      make("text", { x: here, y: HEIGHT - 4, "text-anchor": anchor }, label),
+    );
+  }
+
+  /** Move the threshold to the pointer, while it is down. */
+  drag(event) {
+    const move = (moved) => {
+      const frame = this.histogram.getBoundingClientRect();
+      const score = this.fromX(moved.clientX - frame.left);
+      change("rate", rateAt(score, this.facts.calibration, this.currentRate));
+    };
+    const drop = () => {
+      removeEventListener("pointermove", move);
+      removeEventListener("pointerup", drop);
+    };
+    addEventListener("pointermove", move);
+    addEventListener("pointerup", drop);
+    event.preventDefault();
+    move(event);
+  }
+
+  showPlaces(regions, threshold) {
+    const [width, height] = this.facts.size;
+    const shown = regions.slice(0, CONSTANTS.mostRegions);
+    const rows = shown.map((region, i) => {
+      const cells = WORDS.regionRow(region, percent(region.area / (width * height)), times(region.peak, threshold));
+      const point = () => this.viewer.point(i);
+      const leave = () => this.viewer.point(null);
+      return make(
+        "tr",
+        { tabindex: 0, "data-region": i, mouseenter: point, mouseleave: leave, focus: point, blur: leave },
+        make("th", { scope: "row" }, String(i + 1)),
+        ...cells.map((cell) => make("td", {}, cell)),
+      );
+    });
+    const head = make("tr", {}, ...WORDS.regionHead.map((text) => make("th", { scope: "col" }, text)));
+    const left = regions.length - shown.length;
+    this.places.replaceChildren(
+      make("h3", {}, WORDS.regions),
+      rows.length ? make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)) : make("p", { class: "quiet" }, WORDS.noRegions),
+      ...(left ? [make("p", { class: "quiet" }, WORDS.more(left))] : []),
+    );
+  }
+
+  /** Where the peak is, what sees it, and as what the image was judged, in plain sentences. */
+  showWhy(threshold) {
+    const { facts } = this;
+    const values = this.viewer.fine.all.values;
+    let peak = 0;
+    values.forEach((value, i) => (peak = value > values[peak] ? i : peak));
+    const third = (position) => Math.floor((3 * position) / SIDE);
+    const place = WORDS.places[third(Math.floor(peak / SIDE))][third(peak % SIDE)];
+    const ratio = times(values[peak], threshold);
+    const next = facts.matches.find((match) => match.name !== facts.className);
+    const { reconstruction, semantic } = facts.parts;
+    const sentences = [
+      values[peak] > threshold ? WORDS.where(place, ratio) : WORDS.nowhere(ratio),
+      WORDS.seenBy(reconstruction.toFixed(1), semantic.toFixed(1), reconstruction > threshold, semantic > threshold),
+      WORDS.recognised(facts.className, facts.similarity.toFixed(2), next && { name: next.name, similarity: next.similarity.toFixed(2) }),
+    ];
+    this.why.replaceChildren(make("h3", {}, WORDS.why), make("p", {}, sentences.join(" ")));
+  }
+
+  matches() {
+    const { facts } = this;
+    const rows = facts.matches.slice(0, CONSTANTS.mostMatches).map((match) =>
+      make(
+        "tr",
+        { class: match.name === facts.className ? "chosen" : null },
+        make("th", { scope: "row", class: "name" }, spell(match.name)),
+        make("td", { class: "meter" }, make("i", { style: `width:${100 * Math.max(match.similarity, 0)}%` })),
+        make("td", { class: "number" }, match.similarity.toFixed(2)),
+        make("td", {}, make("span", { class: "tag" }, `${WORDS.groups[match.group]} · ${match.n_train}`)),
+      ),
+    );
+    const margin = `${facts.margin >= 0 ? "+" : "−"}${Math.abs(facts.margin).toFixed(2)}`;
+    return make(
+      "section",
+      { class: "card" },
+      make("h3", {}, WORDS.matched),
+      make("table", { class: "matches" }, make("tbody", {}, ...rows)),
+      make("p", { class: "quiet" }, WORDS.matchedHelp(margin)),
+    );
+  }
+
+  notes() {
+    if (!this.facts.notes.length) return [];
+    const items = this.facts.notes.map((note) => make("li", {}, note));
+    return [make("section", { class: "card" }, make("h3", {}, WORDS.notes), make("ul", { class: "notes" }, ...items))];
+  }
+}
+
+customElements.define("ltad-inspection", Inspection);

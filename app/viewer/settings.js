@@ -1,0 +1,39 @@
+// How results are looked at: one set for the whole page, so that every verdict and map on it follows at once.
+
+const settings = {
+  rate: null, // of false alarms; null = what the checkpoint was calibrated for
+  part: "all",
+  opacity: CONSTANTS.opacity,
+  colours: Object.keys(CONSTANTS.colours)[0],
+  contour: true,
+  boxes: true,
+  wipe: 0, // share of the width, from the left, that shows the bare photograph
+};
+const followers = new Set(); // elements with an update(), while they are on the page
+
+function change(name, value) {
+  settings[name] = value;
+  followers.forEach((element) => element.update());
+}
+
+/** Make an element: make("p", { class: "quiet" }, "text", child …); a function is taken as an event's handler. */
+function make(tag, attributes = {}, ...children) {
+  const svg = ["svg", "path", "line", "rect", "text"].includes(tag);
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Say something to a screen reader: one region that stays, since one that is replaced is not read. */
+function announce(text) {
+  let region = document.getElementById("ltad-announcer");
+  if (!region) {
+    region = make("div", { id: "ltad-announcer", role: "status", "aria-live": "polite", class: "ltad-hidden" });
+    document.body.append(region);
+  }
+  region.textContent = text;
+}

@@ -1,0 +1,153 @@
+// What the page says, in English and in Chinese. Facts go in, sentences come out; nothing is decided here.
+
+const percent = (share) => `${+(100 * share).toPrecision(2)} %`;
+const spell = (name) => name.replaceAll("_", " ");
+
+const ENGLISH = {
+  verdicts: {
+    ok: "OK",
+    borderline: "Borderline",
+    defect: "Defect",
+    unknown: "Unknown product",
+    other: "Another product",
+  },
+  unusual: (beaten, normals, name) =>
+    `More unusual than ${beaten < normals ? percent(beaten / normals) + " of" : "all"} ${normals} normal images, judged as ${spell(name)}.`,
+  unknown: (name, verdict) =>
+    `The image fits none of the learned classes. The nearest is ${spell(name)}; judged as that it would be “${verdict}”, which means little. Is it a product of yours? Teach the checkpoint its normal images.`,
+  other: (name, nearest, verdict) =>
+    `The image does not look like ${spell(name)}, as which it was judged; it looks most like ${spell(nearest)}. As ${spell(name)} it would be “${verdict}”.`,
+  source: (judgement) =>
+    `The threshold ${judgement.threshold.toFixed(2)} comes from ${judgement.normals.length} held-out normal images of ` +
+    `${judgement.borrowed ? "all classes, since this class has too few of its own" : "this class"}. At most ` +
+    `${percent(judgement.promised)} of good parts exceed it; so many images can promise no less than ` +
+    `${percent(1 / (judgement.normals.length + 1))}.`,
+  rate: "False alarms, at most",
+  rateHelp: "How many of the good parts may be called defective",
+  reset: "Reset",
+  score: "Score",
+  threshold: "threshold",
+  normalImages: "normal images",
+  thisImage: "this image",
+  scale: (score, threshold) => `Score ${score}, threshold ${threshold}. Drag to move the threshold.`,
+  map: "Anomaly map",
+  photograph: "the inspected photograph",
+  opacity: "Opacity",
+  colours: "Colours",
+  contour: "Outline",
+  boxes: "Boxes",
+  wipe: "Wipe",
+  wipeHelp: "How much of the photograph is shown without its map",
+  zoomIn: "Zoom in",
+  zoomOut: "Zoom out",
+  zoomReset: "Whole photograph",
+  stage: "Photograph with its anomaly map. Plus and minus zoom, arrow keys move.",
+  normal: "normal",
+  shown: "Shown",
+  parts: { all: "all together", reconstruction: "reconstruction", semantic: "semantics" },
+  readout: (x, y, value, ratio) => `${x}, ${y}: ${value} (${ratio} × threshold)`,
+  regions: "Places that stand out",
+  noRegions: "No place exceeds the threshold.",
+  regionHead: ["", "Position", "Size", "Area", "Peak"],
+  regionRow: (region, share, ratio) => [
+    `${region.box[0]}, ${region.box[1]}`,
+    `${region.box[2]} × ${region.box[3]}`,
+    share,
+    `${region.peak.toFixed(2)} (${ratio} ×)`,
+  ],
+  region: (number) => `Place ${number}`,
+  more: (count) => `and ${count} smaller one${count === 1 ? "" : "s"}, not shown`,
+  places: [
+    ["upper left", "top", "upper right"],
+    ["left", "middle", "right"],
+    ["lower left", "bottom", "lower right"],
+  ],
+  why: "Why",
+  where: (place, ratio) => `The most unusual place is at the ${place}, ${ratio} times the threshold.`,
+  nowhere: (ratio) => `The most unusual place reaches ${ratio} times the threshold.`,
+  recognised: (name, similarity, next) =>
+    `It was judged as ${spell(name)} (similarity ${similarity}${next ? `; next ${spell(next.name)}, ${next.similarity}` : ""}).`,
+  seenBy: (reconstruction, semantic, strong, weak) => {
+    const figures = ` (${reconstruction} and ${semantic} standard deviations above normal)`;
+    if (strong && weak) return `The patches are unlike those of normal images, and the semantic classifier agrees${figures}.`;
+    if (strong) return `The patches are unlike those of normal images, but the semantic classifier sees little${figures}.`;
+    if (weak) return `The semantic classifier objects, but the patches are much like those of normal images${figures}.`;
+    return `Neither the patches nor the semantic classifier object${figures}.`;
+  },
+  matched: "Matched pseudo class",
+  matchedHelp: (margin) =>
+    `Cosine similarity of the image to each learned name; margin ${margin}. Head or tail, and the number of training images.`,
+  groups: { head: "head", tail: "tail" },
+  notes: "Notes",
+};
+
+const CHINESE = {
+  verdicts: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知产品", other: "其他产品" },
+  unusual: (beaten, normals, name) =>
+    `按“${spell(name)}”判断：比 ${normals} 张正常图像中的${beaten < normals ? ` ${percent(beaten / normals)} ` : "全部"}更异常。`,
+  unknown: (name, verdict) =>
+    `该图像与任何已学类别都不相符。最接近的是“${spell(name)}”，按它判断为“${verdict}”，但参考意义不大。若这是您的产品，请用其正常图像训练检查点。`,
+  other: (name, nearest, verdict) =>
+    `该图像不像所选的“${spell(name)}”，更像“${spell(nearest)}”。按“${spell(name)}”判断为“${verdict}”。`,
+  source: (judgement) =>
+    `阈值 ${judgement.threshold.toFixed(2)} 来自${judgement.borrowed ? "所有类别（本类图像太少）" : "本类"}的 ${judgement.normals.length} 张` +
+    `留出正常图像。超过阈值的合格品不多于 ${percent(judgement.promised)}；这么多图像最低只能保证 ${percent(1 / (judgement.normals.length + 1))}。`,
+  rate: "误报率上限",
+  rateHelp: "允许多少合格品被判为缺陷",
+  reset: "重置",
+  score: "分数",
+  threshold: "阈值",
+  normalImages: "正常图像",
+  thisImage: "本图像",
+  scale: (score, threshold) => `分数 ${score}，阈值 ${threshold}。拖动可移动阈值。`,
+  map: "异常图",
+  photograph: "被检照片",
+  opacity: "不透明度",
+  colours: "配色",
+  contour: "轮廓",
+  boxes: "方框",
+  wipe: "对比擦除",
+  wipeHelp: "不叠加异常图的照片部分",
+  zoomIn: "放大",
+  zoomOut: "缩小",
+  zoomReset: "完整照片",
+  stage: "照片及其异常图。加减键缩放，方向键移动。",
+  normal: "正常",
+  shown: "显示",
+  parts: { all: "综合", reconstruction: "重建", semantic: "语义" },
+  readout: (x, y, value, ratio) => `${x}, ${y}：${value}（阈值的 ${ratio} 倍）`,
+  regions: "异常位置",
+  noRegions: "没有位置超过阈值。",
+  regionHead: ["", "位置", "大小", "面积", "峰值"],
+  regionRow: (region, share, ratio) => [
+    `${region.box[0]}, ${region.box[1]}`,
+    `${region.box[2]} × ${region.box[3]}`,
+    share,
+    `${region.peak.toFixed(2)}（${ratio} 倍）`,
+  ],
+  region: (number) => `位置 ${number}`,
+  more: (count) => `另有 ${count} 处较小的未显示`,
+  places: [
+    ["左上", "上方", "右上"],
+    ["左侧", "中部", "右侧"],
+    ["左下", "下方", "右下"],
+  ],
+  why: "原因",
+  where: (place, ratio) => `最异常的位置在${place}，为阈值的 ${ratio} 倍。`,
+  nowhere: (ratio) => `最异常的位置为阈值的 ${ratio} 倍。`,
+  recognised: (name, similarity, next) =>
+    `按“${spell(name)}”判断（相似度 ${similarity}${next ? `；其次“${spell(next.name)}”，${next.similarity}` : ""}）。`,
+  seenBy: (reconstruction, semantic, strong, weak) => {
+    const figures = `（分别高出正常值 ${reconstruction} 和 ${semantic} 个标准差）`;
+    if (strong && weak) return `图块与正常图像不同，语义分类器也认为异常${figures}。`;
+    if (strong) return `图块与正常图像不同，但语义分类器看不出多少异常${figures}。`;
+    if (weak) return `语义分类器认为异常，但图块与正常图像相近${figures}。`;
+    return `图块和语义分类器都未见异常${figures}。`;
+  },
+  matched: "匹配的伪类别",
+  matchedHelp: (margin) => `图像与每个所学名称的余弦相似度；差距 ${margin}。并列出头部或尾部，以及训练图像数量。`,
+  groups: { head: "头部", tail: "尾部" },
+  notes: "说明",
+};
+
+const WORDS = navigator.language.toLowerCase().startsWith("zh") ? CHINESE : ENGLISH;
