@@ -5,6 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
+NAMES_STYLE = Path(__file__).with_name("names.css")
 
 
 def theme() -> gr.themes.Base:

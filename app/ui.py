@@ -6,8 +6,8 @@ import gradio as gr
 
 from app import endpoints, viewer
 from app.predictors import Predictors
-from app.tabs import inspect
-from app.theme import STYLE, theme
+from app.tabs import batch, inspect, names
+from app.theme import NAMES_STYLE, STYLE, theme
 from ltad.images import MAX_BYTES
 
 QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
@@ -24,6 +24,10 @@ def build_demo(predictors: Predictors | None = None) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab("Inspect"):
                 inspect.build(predictors)
+            with gr.Tab("Batch"):
+                batch.build(predictors)
+            with gr.Tab("Names") as tab:
+                names.build(predictors, tab)
         endpoints.build(predictors)
     predictors.warm_up()
     return demo.queue(max_size=QUEUE_SIZE)
@@ -33,7 +37,7 @@ def launch_options() -> dict[str, Any]:
     """What ``launch`` needs to know."""
     return {
         "theme": theme(),
-        "css_paths": [STYLE, viewer.STYLE],
+        "css_paths": [STYLE, viewer.STYLE, NAMES_STYLE],
         "head": viewer.head(),
         "max_file_size": MAX_BYTES,
         "mcp_server": True,

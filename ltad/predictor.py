@@ -6,8 +6,9 @@ evaluation measures; both score in the same place.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
@@ -20,12 +21,15 @@ from torch.nn.functional import normalize
 from ltad import images
 from ltad.calibration import Judgement
 from ltad.checkpoint import Checkpoint, CheckpointCard, find_checkpoint, load_checkpoint, read_card
+from ltad.errors import ImageError
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.scoring import PARTS, combine, fuse, image_scores, raw_scores, standardised_parts
 
+Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image  # of a photograph
 AUTO = "auto"
 ALL = "all"  # parts together
 NEAREST_WORDS = 5
+BATCH = 8  # photographs that are scored together; more would make the first ones wait
 MOST_JUDGED = 12  # classes as which one photograph is judged
 REGION_GRID = 256  # pixels; regions are found on a map of this side and then measured in the image's pixels
 
@@ -162,7 +166,7 @@ class Predictor:
 
     def predict(
         self,
-        source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image,
+        source: Source,
         class_name: str = AUTO,
         false_alarm_rate: float | None = None,
     ) -> Prediction:
@@ -172,24 +176,57 @@ class Predictor:
         false_alarm_rate: of normal images, in (0, 1); None takes the checkpoint's own.
         Raises ImageError for what is no photograph, ValueError for an unknown class.
         """
-        class_ids = None if class_name == AUTO else torch.tensor([self.card.class_id(class_name)])
+        (prediction,) = self.predict_many([source], class_name, false_alarm_rate)
+        if isinstance(prediction, ImageError):
+            raise prediction
+        return prediction
+
+    def predict_many(
+        self, sources: Iterable[Source], class_name: str = AUTO, false_alarm_rate: float | None = None
+    ) -> Iterator[Prediction | ImageError]:
+        """Judge photographs as ``predict`` does, ``BATCH`` at a time; in place of what is no photograph, what is wrong.
+
+        Each prediction's seconds are its share of its batch's.
+        """
+        given = None if class_name == AUTO else self.card.class_id(class_name)
         rate = self.card.config.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
-        clock = _Clock()
-        photo = images.open_photo(source)
-        tensor = images.to_tensor(photo.image, self.foundation.fingerprint.image_size)[None]
+        remaining = iter(sources)
+        while chunk := list(islice(remaining, BATCH)):
+            clock = _Clock()
+            opened = [_open(source) for source in chunk]
+            photos = [photo for photo in opened if isinstance(photo, images.Photo)]
+            predictions = self._judge(photos, given, rate, clock) if photos else iter(())
+            yield from [each if isinstance(each, ImageError) else next(predictions) for each in opened]
+
+    def _judge(
+        self, photos: list[images.Photo], given: int | None, rate: float, clock: "_Clock"
+    ) -> Iterator[Prediction]:
+        """Score one batch and give its predictions."""
+        size = self.foundation.fingerprint.image_size
+        batch = torch.stack([images.to_tensor(photo.image, size) for photo in photos])
         clock.lap("decode")
-        features = self.foundation.encode_image(tensor)
+        features = self.foundation.encode_image(batch)
         clock.lap("encode")
+        class_ids = None if given is None else torch.full((len(photos),), given)
         scored = self._score(features.maps, features.embedding, class_ids)
-        name = self.card.class_names[int(scored.class_ids[0])]
-        judgement = self.card.calibration.judge(float(scored.image_scores[0]), name, rate)
         clock.lap("score")
-        patch_map = scored.anomaly_maps[0].numpy()
+        shared = {step: seconds / len(photos) for step, seconds in clock.seconds.items()}
+        for i, photo in enumerate(photos):
+            yield self._prediction(photo, scored, i, rate, shared)
+
+    def _prediction(
+        self, photo: images.Photo, scored: ScoredBatch, i: int, rate: float, seconds: dict[str, float]
+    ) -> Prediction:
+        """What is known of the i-th photograph of a batch; seconds are those that it took so far."""
+        clock = _Clock()
+        name = self.card.class_names[int(scored.class_ids[i])]
+        judgement = self.card.calibration.judge(float(scored.image_scores[i]), name, rate)
+        patch_map = scored.anomaly_maps[i].numpy()
         anomaly_map = images.map_to_image(patch_map, *photo.image.size)
         regions = find_regions(patch_map, judgement.threshold, photo.image.size)
-        clock.lap("render")
-        matches = self._matches(scored.similarities[0])
+        matches = self._matches(scored.similarities[i])
         known = self.card.calibration.is_known(name, next(m.similarity for m in matches if m.name == name))
+        clock.lap("render")
         return Prediction(
             photo=photo,
             checkpoint=self.card.name,
@@ -198,17 +235,17 @@ class Predictor:
             matches=matches,
             known=known,
             anomaly_map=anomaly_map,
-            patch_maps={ALL: patch_map} | dict(zip(PARTS, scored.part_maps[0].numpy(), strict=True)),
-            image_score=float(scored.image_scores[0]),
-            part_scores=dict(zip(PARTS, scored.part_scores[0].tolist(), strict=True)),
+            patch_maps={ALL: patch_map} | dict(zip(PARTS, scored.part_maps[i].numpy(), strict=True)),
+            image_score=float(scored.image_scores[i]),
+            part_scores=dict(zip(PARTS, scored.part_scores[i].tolist(), strict=True)),
             judgement=judgement,
             regions=regions,
             notes=photo.notes + _judgement_notes(judgement, name, known, matches[0].name, self.card),
-            seconds=clock.seconds,
+            seconds=seconds | clock.seconds,
         )
 
     @torch.no_grad()
-    def judge_as_each(self, source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> list[ClassVerdict]:
+    def judge_as_each(self, source: Source) -> list[ClassVerdict]:
         """Judge a photograph as each class that it is similar to, ``MOST_JUDGED`` at most, the most similar first."""
         photo = images.open_photo(source)
         tensor = images.to_tensor(photo.image, self.foundation.fingerprint.image_size)[None]
@@ -247,7 +284,7 @@ class Predictor:
             part_scores=image_scores(parts, scoring.top_fraction),
         )
 
-    def match_classes(self, source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> list[dict[str, Any]]:
+    def match_classes(self, source: Source) -> list[dict[str, Any]]:
         """Compare a photograph with every learned name, the most similar first.
 
         nearest_words are the vocabulary's words nearest to the name's tokens: what the model would call the class,
@@ -267,7 +304,7 @@ class Predictor:
             for match in self._matches(similarities)
         ]
 
-    def embed(self, source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> Tensor:
+    def embed(self, source: Source) -> Tensor:
         """Place a photograph in the joint space of images and names: (J,), unit length."""
         photo = images.open_photo(source)
         tensor = images.to_tensor(photo.image, self.foundation.fingerprint.image_size)[None]
@@ -282,6 +319,13 @@ class Predictor:
     def _matches(self, similarities: Tensor) -> tuple[ClassMatch, ...]:
         order = similarities.argsort(descending=True).tolist()
         return tuple(ClassMatch(self.card.class_names[i], float(similarities[i])) for i in order)
+
+
+def _open(source: Source) -> images.Photo | ImageError:
+    try:
+        return images.open_photo(source)
+    except ImageError as error:
+        return error
 
 
 class _Clock:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from conftest import BROWSER_MARKS
@@ -122,6 +123,64 @@ def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> No
     broken.write_bytes(b"this is no picture")
     page.set_input_files("#photograph input[type=file]", broken)
     expect(page.get_by_test_id("toast-body")).to_contain_text("is not an image", timeout=WAIT)
+
+
+def test_a_batch_of_200_of_which_three_are_broken(page: Page, tmp_path: Path) -> None:
+    examples = [e for e in examples_for(Predictors().card(CHECKPOINT)) if e.path.suffix == ".jpg"]
+    with ZipFile(tmp_path / "parts.zip", "w") as packed:
+        for number in range(197):
+            packed.write(examples[number % len(examples)].path, f"parts/{number:03}.jpg")
+        for name in ("broken.png", "empty.jpg", "../../evil.png"):
+            packed.writestr(name, b"this is no picture" if name != "empty.jpg" else b"")
+    page.get_by_role("tab", name="Batch").click()
+    page.set_input_files("#batch-files input[type=file]", tmp_path / "parts.zip")
+    expect(page.locator("#batch-files")).to_contain_text("parts.zip", timeout=WAIT)
+    page.locator("#batch-run").click()
+    rows = page.locator("#batch-table tbody tr")
+    expect(rows.first).to_be_visible(timeout=WAIT)
+    expect(rows).to_have_count(200, timeout=4 * WAIT)
+    expect(page.locator("#batch-table .chip.error")).to_have_text("Not judged 3")
+    expect(page.locator("#batch-table td.reason")).to_have_count(3)
+    page.wait_for_timeout(1000)  # for the last message to have been taken
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.locator("#batch-table .chip.defect").click()
+    defects = rows.count()
+    assert 0 < defects < 197
+    page.locator("#batch-table th[data-column=ratio] button").click()
+    page.locator("#batch-table th[data-column=ratio] button").click()
+    ratios = [float(text.split()[0]) for text in page.locator("#batch-table tbody td:nth-child(4)").all_inner_texts()]
+    assert ratios == sorted(ratios, reverse=True) and ratios[-1] >= 1
+    assert not [r for r in requests if not r.startswith("data:") and "heartbeat" not in r]
+    rows.first.click()
+    expect(page.locator("#batch-shown .headline span")).to_have_text("Defect", timeout=WAIT)
+    page.keyboard.press("ArrowDown")
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
+    with page.expect_download() as download:
+        page.locator("#batch-export").click()
+        page.locator("#batch-made a[download]").first.click(timeout=WAIT)
+    report = page.context.browser.new_page(java_script_enabled=True)
+    report.route(
+        "**/*", lambda route: route.continue_() if route.request.url.startswith(("file:", "data:")) else route.abort()
+    )
+    saved = tmp_path / "report.html"
+    download.value.save_as(saved)
+    report.goto(saved.as_uri())
+    expect(report.locator("tbody tr")).to_have_count(200)
+    report.locator("tbody tr").nth(5).click()
+    expect(report.locator("#shown .headline span")).not_to_be_empty()
+    report.close()
+
+
+def test_a_bad_archive_is_refused_in_a_sentence(page: Page, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "many.zip", "w") as packed:
+        for number in range(3000):
+            packed.writestr(f"{number}.png", b"x")
+    page.get_by_role("tab", name="Batch").click()
+    page.set_input_files("#batch-files input[type=file]", tmp_path / "many.zip")
+    expect(page.locator("#batch-files")).to_contain_text("many.zip", timeout=WAIT)
+    page.locator("#batch-run").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("2000 files", timeout=WAIT)
 
 
 def test_choosing_a_checkpoint_changes_classes_and_examples(page: Page) -> None:

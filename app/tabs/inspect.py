@@ -42,7 +42,7 @@ def build(predictors: Predictors) -> None:
             with gr.Row():
                 checkpoint = gr.Dropdown(names, value=first, label="Checkpoint", min_width=180, elem_id="checkpoint")
                 class_name = gr.Dropdown(
-                    _class_choices(predictors, first), value=AUTO, label="Class", min_width=140, elem_id="class-name"
+                    class_choices(predictors, first), value=AUTO, label="Class", min_width=140, elem_id="class-name"
                 )
             run = gr.Button("Inspect", variant="primary", elem_id="run")
             about = gr.Markdown(_about(predictors, first), elem_id="about")
@@ -85,7 +85,7 @@ def build(predictors: Predictors) -> None:
 
     @told_plainly
     def choose_checkpoint(checkpoint: str) -> list[Any]:
-        choices = gr.Dropdown(choices=_class_choices(predictors, checkpoint), value=AUTO)
+        choices = gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
         return [choices, _about(predictors, checkpoint), _thumbnails(predictors, checkpoint)]
 
     private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
@@ -109,7 +109,8 @@ def verdict_table(verdicts: list[ClassVerdict]) -> str:
     return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
+def class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
+    """The classes of a checkpoint to choose from, "auto" first."""
     names = predictors.card(checkpoint).class_names if checkpoint else ()
     return [("recognise it", AUTO), *((name.replace("_", " "), name) for name in names)]
 

@@ -20,8 +20,9 @@ from ltad.predictor import REGION_GRID, Prediction
 from ltad.visualization import COLOUR_MAPS, OPACITY, colour_table, full_scale
 
 HERE = Path(__file__).parent
-SCRIPTS = ("judge.js", "map.js", "words.js", "settings.js", "viewer.js", "inspection.js")
+SCRIPTS = ("judge.js", "map.js", "words.js", "settings.js", "viewer.js", "inspection.js", "batch.js")
 STYLE = HERE / "viewer.css"
+REPORT_STYLE = HERE / "report.css"  # what a page without Gradio needs beside it
 PHOTO_SIDE = 4096  # pixels; larger photographs are sent smaller, the numbers are made from the whole
 LARGEST_RATE = 0.5  # of false alarms that can be asked for
 MOST_REGIONS = 20  # that are shown; the rest is counted
@@ -34,7 +35,7 @@ def inspection(prediction: Prediction, card: CheckpointCard) -> str:
     photo = prediction.photo.image.copy()
     photo.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
     facts = escape(json.dumps(inspection_facts(prediction, card), ensure_ascii=False, separators=(",", ":")))
-    return f'<ltad-inspection data-facts="{facts}" data-photo="{_data_uri(photo)}"></ltad-inspection>'
+    return f'<ltad-inspection data-facts="{facts}" data-photo="{data_uri(photo)}"></ltad-inspection>'
 
 
 def inspection_facts(prediction: Prediction, card: CheckpointCard) -> dict[str, Any]:
@@ -96,7 +97,8 @@ def _float32(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
-def _data_uri(image: Image.Image) -> str:
+def data_uri(image: Image.Image) -> str:
+    """A picture as text that stands in a page."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -136,7 +136,7 @@ class Inspection extends HTMLElement {
       make("line", { class: "axis", x1: 8, x2: width - 8, y1: BASE, y2: BASE }),
       make("line", { class: "threshold", x1: mark, x2: mark, y1: 12, y2: BASE }),
       make("text", { x: mark + (mark > width - 110 ? -4 : 4), y: 20, "text-anchor": mark > width - 110 ? "end" : "start" }, `${WORDS.threshold} ${threshold.toFixed(2)}`),
-      make("text", { x: 8, y: HEIGHT - 6 }, WORDS.normalImages),
+      make("text", here > 160 ? { x: 8, y: HEIGHT - 4 } : { x: width - 8, y: HEIGHT - 4, "text-anchor": "end" }, WORDS.normalImages),
       make("path", { class: `score ${state}`, d: `M${here} ${BASE - 2}l-6 12h12z` }),
       make("text", { x: here, y: HEIGHT - 4, "text-anchor": anchor }, label),
     );
@@ -209,7 +209,7 @@ class Inspection extends HTMLElement {
         { class: match.name === facts.className ? "chosen" : null },
         make("th", { scope: "row", class: "name" }, spell(match.name)),
         make("td", { class: "meter" }, make("i", { style: `width:${100 * Math.max(match.similarity, 0)}%` })),
-        make("td", { class: "number" }, match.similarity.toFixed(2)),
+        make("td", { class: "number" }, fixed(match.similarity)),
         make("td", {}, make("span", { class: "tag" }, `${WORDS.groups[match.group]} · ${match.n_train}`)),
       ),
     );

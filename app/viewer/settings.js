@@ -9,6 +9,7 @@ const settings = {
   boxes: true,
   wipe: 0, // share of the width, from the left, that shows the bare photograph
 };
+window.ltadRate = () => settings.rate; // for what is asked of the server
 const followers = new Set(); // elements with an update(), while they are on the page
 
 function change(name, value) {

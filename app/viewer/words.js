@@ -1,6 +1,7 @@
 // What the page says, in English and in Chinese. Facts go in, sentences come out; nothing is decided here.
 
 const percent = (share) => `${+(100 * share).toPrecision(2)} %`;
+const fixed = (value) => value.toFixed(2).replace(/^-0\.00$/, "0.00");
 const spell = (name) => name.replaceAll("_", " ");
 
 const ENGLISH = {
@@ -79,6 +80,14 @@ const ENGLISH = {
     `Cosine similarity of the image to each learned name; margin ${margin}. Head or tail, and the number of training images.`,
   groups: { head: "head", tail: "tail" },
   notes: "Notes",
+  states: { ok: "OK", borderline: "Borderline", defect: "Defect", unknown: "Unknown", error: "Not judged" },
+  columns: { number: "No.", name: "Image", state: "Verdict", ratio: "× threshold", score: "Score", className: "Class" },
+  everything: "All",
+  filter: "Show only",
+  search: "Name or class",
+  progress: (done, total) => (done < total ? `${done} of ${total}` : `${total} photograph${total === 1 ? "" : "s"}`),
+  batchScale: "Scores of this batch over those of normal images, in thresholds",
+  batchKey: "wide: normal images, narrow: this batch",
 };
 
 const CHINESE = {
@@ -148,6 +157,14 @@ const CHINESE = {
   matchedHelp: (margin) => `图像与每个所学名称的余弦相似度；差距 ${margin}。并列出头部或尾部，以及训练图像数量。`,
   groups: { head: "头部", tail: "尾部" },
   notes: "说明",
+  states: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知", error: "未判断" },
+  columns: { number: "序号", name: "图像", state: "判定", ratio: "阈值倍数", score: "分数", className: "类别" },
+  everything: "全部",
+  filter: "只显示",
+  search: "名称或类别",
+  progress: (done, total) => (done < total ? `${done} / ${total}` : `${total} 张照片`),
+  batchScale: "本批分数与正常图像分数的分布，以阈值为单位",
+  batchKey: "宽：正常图像，窄：本批",
 };
 
 const WORDS = navigator.language.toLowerCase().startsWith("zh") ? CHINESE : ENGLISH;

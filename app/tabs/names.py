@@ -1,0 +1,139 @@
+"""The Names tab: what the learned class names are, and how a word of one's own would do in their place."""
+
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+
+from app.errors import told_plainly
+from app.examples import caption, examples_for
+from app.name_cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
+from app.photograph import Photograph
+from app.predictors import MODELS_IN_MEMORY, Predictors
+from ltad.images import open_photo
+from ltad.names import MAX_CHARACTERS, LearnedName, compare_words, describe_names, lay_out, name_similarities
+from ltad.predictor import Predictor
+
+WORDS_SHOWN = 3  # per token
+INTRODUCTION = """Nobody told the model what the products are called. For each class it learned a **pseudo class
+name**: a few vectors that stand in its prompts where a word would stand, such as “a photo of a flawless ___”. Here is
+what can be said of them."""
+OPENING = '<div class="card empty" role="status">Reading the names …</div>'
+
+
+def build(predictors: Predictors, tab: gr.Tab) -> None:
+    """Lay out the tab and wire it; the names are read when it is first opened."""
+    names = predictors.names()
+    first = names[0] if names else None
+    with gr.Row(equal_height=False):
+        checkpoint = gr.Dropdown(
+            names, value=first, label="Checkpoint", scale=2, min_width=220, elem_id="names-checkpoint"
+        )
+        with gr.Column(scale=5, min_width=320):
+            gr.Markdown(INTRODUCTION)
+    start = OPENING if first else NO_CHECKPOINT
+    table = gr.HTML(start, elem_id="names-table", apply_default_css=False)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320):
+            likeness = gr.HTML(elem_id="names-likeness", apply_default_css=False)
+        with gr.Column(min_width=320):
+            plane = gr.HTML(elem_id="names-plane", apply_default_css=False)
+    gr.Markdown("## How would a word do?")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320):
+            photo = Photograph(
+                label="Photograph",
+                placeholder="Drop or paste a photograph, or click to choose one",
+                format="png",
+                sources=["upload", "clipboard"],
+                height=260,
+                elem_id="names-photograph",
+            )
+            gallery = gr.Gallery(
+                _thumbnails(predictors, first),
+                label="Examples: click one",
+                columns=4,
+                allow_preview=False,
+                object_fit="cover",
+                interactive=False,
+                buttons=[],
+                elem_id="names-examples",
+            )
+        with gr.Column(scale=5, min_width=320):
+            choices = _class_choices(predictors, first)
+            class_name = gr.Dropdown(
+                choices, value=choices[0][1] if choices else None, label="Class", elem_id="names-class"
+            )
+            word = gr.Textbox(
+                label="Your word for it",
+                placeholder="screw",
+                max_length=MAX_CHARACTERS,
+                max_lines=1,
+                elem_id="names-word",
+            )
+            run = gr.Button("Compare", variant="primary", elem_id="names-run")
+            result = gr.HTML(NO_WORD, elem_id="names-result", apply_default_css=False)
+
+    described = lru_cache(MODELS_IN_MEMORY)(_describe)
+
+    @told_plainly
+    def show(checkpoint: str | None, path: str | None) -> list[str]:
+        if checkpoint is None:
+            return [NO_CHECKPOINT, "", ""]
+        predictor = predictors.get(checkpoint)
+        learned = described(predictor)
+        pictures = {e.class_name: e.path for e in reversed(examples_for(predictor.card)) if e.defect == "good"}
+        likeness = likeness_card(learned, name_similarities(predictor))
+        return [names_card(learned, pictures), likeness, draw(predictor, path)]
+
+    def draw(predictor: Predictor, path: str | None) -> str:
+        embeddings = predictor.embed(path)[None] if path else None
+        return plane_card(described(predictor), lay_out(predictor, embeddings))
+
+    @told_plainly
+    def mark_photo(checkpoint: str | None, path: str | None) -> list[str]:
+        return [draw(predictors.get(checkpoint), path) if checkpoint else "", NO_WORD]
+
+    @told_plainly
+    def choose_checkpoint(checkpoint: str) -> list[Any]:
+        choices = _class_choices(predictors, checkpoint)
+        return [gr.Dropdown(choices=choices, value=choices[0][1]), _thumbnails(predictors, checkpoint), NO_WORD]
+
+    @told_plainly
+    def choose_example(checkpoint: str, event: gr.SelectData) -> list[Any]:
+        example = examples_for(predictors.card(checkpoint))[event.index]
+        return [open_photo(example.path).image, example.class_name]
+
+    @told_plainly
+    def compare(checkpoint: str | None, path: str | None, class_name: str, word: str) -> str:
+        if checkpoint is None:
+            return NO_CHECKPOINT
+        if path is None:
+            raise ValueError("There is no photograph yet; drop one or click an example.")
+        predictor = predictors.get(checkpoint)
+        return word_card(compare_words(predictor, path, class_name, word or ""), predictor.card)
+
+    private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    cards = [table, likeness, plane]
+    tab.select(show, [checkpoint, photo], cards, **private)
+    checkpoint.change(choose_checkpoint, checkpoint, [class_name, gallery, result], api_visibility="private")
+    checkpoint.change(show, [checkpoint, photo], cards, **private)
+    gallery.select(choose_example, checkpoint, [photo, class_name], api_visibility="private")
+    photo.change(mark_photo, [checkpoint, photo], [plane, result], **private)
+    gr.on([run.click, word.submit], compare, [checkpoint, photo, class_name, word], result, **private)
+
+
+def _describe(predictor: Predictor) -> tuple[LearnedName, ...]:
+    return describe_names(predictor, WORDS_SHOWN)
+
+
+def _class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
+    names = predictors.card(checkpoint).class_names if checkpoint else ()
+    return [(name.replace("_", " "), name) for name in names]
+
+
+def _thumbnails(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
+    if checkpoint is None:
+        return []
+    card = predictors.card(checkpoint)
+    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]
