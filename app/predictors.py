@@ -1,25 +1,31 @@
-"""The predictors that all visitors share: read-only, loaded once, on one foundation model each."""
+"""The predictors that all visitors share: read-only, on one foundation model each, within a byte budget."""
 
 import logging
 import threading
+import time
+from collections import OrderedDict
 from functools import lru_cache
 
+from PIL import Image
+
 from ltad.checkpoint import CheckpointCard, checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
-from ltad.errors import CheckpointError
+from ltad.errors import CheckpointError, LTADError
 from ltad.foundation import load_foundation
 from ltad.predictor import Predictor
 
 logger = logging.getLogger(__name__)
-MODELS_IN_MEMORY = 8  # checkpoints; about 10 MB each beside the foundation model
+MODEL_BYTES = 256_000_000  # of tensor files whose models stay in memory, beside the foundation models
 
 
 class Predictors:
-    """Predictors by checkpoint name, loaded when first asked for."""
+    """Predictors by checkpoint name, loaded when first asked for; those asked for least recently make room."""
 
     def __init__(self) -> None:
         self._loading = threading.Lock()
         self._foundation = lru_cache(load_foundation)
-        self._predictor = lru_cache(MODELS_IN_MEMORY)(self._load)
+        self._loaded: OrderedDict[str, Predictor] = OrderedDict()
+        self._milliseconds: dict[str, float] = {}
+        self._waiting: list[str] = []
 
     def names(self) -> list[str]:
         """The checkpoints that ship and can be read, in alphabetical order; a broken one is logged and left out."""
@@ -41,15 +47,50 @@ class Predictors:
         Only a name is taken, never a folder: visitors choose it.
         """
         with self._loading:
-            return self._predictor(checkpoint)
+            if checkpoint not in self._loaded:
+                self._loaded[checkpoint] = self._load(checkpoint)
+                self._make_room()
+            self._loaded.move_to_end(checkpoint)
+            return self._loaded[checkpoint]
+
+    def milliseconds(self) -> dict[str, float]:
+        """How long one image took on this machine, of every checkpoint that was loaded."""
+        return dict(self._milliseconds)
+
+    def waiting(self) -> list[str]:
+        """The checkpoints that ``warm_up`` has still to load."""
+        return list(self._waiting)
 
     def warm_up(self) -> threading.Thread:
         """Load every checkpoint in the background, so that the first inspection need not wait."""
-        thread = threading.Thread(target=lambda: [self.get(name) for name in self.names()], daemon=True)
+        self._waiting = self.names()
+        thread = threading.Thread(target=self._load_waiting, daemon=True)
         thread.start()
         return thread
+
+    def _load_waiting(self) -> None:
+        while self._waiting:
+            try:
+                self.get(self._waiting[0])
+            except (
+                LTADError
+            ) as error:  # such as a foundation model that is not here: the others are loaded all the same
+                logger.warning("%s", error)
+            self._waiting.pop(0)
 
     def _load(self, checkpoint: str) -> Predictor:
         card = self.card(checkpoint)
         foundation = self._foundation(card.foundation.name)
-        return Predictor(foundation, load_checkpoint(card.path, foundation))
+        predictor = Predictor(foundation, load_checkpoint(card.path, foundation))
+        blank = Image.new("RGB", (card.foundation.image_size,) * 2)
+        for _ in range(2):  # the first one also warms up
+            start = time.perf_counter()
+            predictor.predict(blank)
+            self._milliseconds[checkpoint] = 1000 * (time.perf_counter() - start)
+        return predictor
+
+    def _make_room(self) -> None:
+        sizes = {name: (p.card.path / "model.safetensors").stat().st_size for name, p in self._loaded.items()}
+        while len(sizes) > 1 and sum(sizes.values()) > MODEL_BYTES:
+            oldest, _ = self._loaded.popitem(last=False)
+            del sizes[oldest]

@@ -6,9 +6,9 @@ import gradio as gr
 
 from app import endpoints, viewer
 from app.predictors import Predictors
-from app.tabs import batch, inspect, names
+from app.tabs import batch, checkpoints, inspect, names
 from app.theme import NAMES_STYLE, STYLE, theme
-from ltad.images import MAX_BYTES
+from ltad.archives import MAX_PACKED
 
 QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
 MASTHEAD = """<div class="masthead"><h1>LTAD</h1>
@@ -28,6 +28,8 @@ def build_demo(predictors: Predictors | None = None) -> gr.Blocks:
                 batch.build(predictors)
             with gr.Tab("Names") as tab:
                 names.build(predictors, tab)
+            with gr.Tab("Checkpoints") as tab:
+                checkpoints.build(predictors, tab)
         endpoints.build(predictors)
     predictors.warm_up()
     return demo.queue(max_size=QUEUE_SIZE)
@@ -39,7 +41,7 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": [STYLE, viewer.STYLE, NAMES_STYLE],
         "head": viewer.head(),
-        "max_file_size": MAX_BYTES,
+        "max_file_size": MAX_PACKED,
         "mcp_server": True,
         "ssr_mode": False,
         "footer_links": ["api", "settings"],

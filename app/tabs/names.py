@@ -9,11 +9,12 @@ from app.errors import told_plainly
 from app.examples import caption, examples_for
 from app.name_cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
 from app.photograph import Photograph
-from app.predictors import MODELS_IN_MEMORY, Predictors
+from app.predictors import Predictors
 from ltad.images import open_photo
 from ltad.names import MAX_CHARACTERS, LearnedName, compare_words, describe_names, lay_out, name_similarities
 from ltad.predictor import Predictor
 
+DESCRIBED = 8  # checkpoints whose description is kept
 WORDS_SHOWN = 3  # per token
 INTRODUCTION = """Nobody told the model what the products are called. For each class it learned a **pseudo class
 name**: a few vectors that stand in its prompts where a word would stand, such as “a photo of a flawless ___”. Here is
@@ -74,7 +75,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
             run = gr.Button("Compare", variant="primary", elem_id="names-run")
             result = gr.HTML(NO_WORD, elem_id="names-result", apply_default_css=False)
 
-    described = lru_cache(MODELS_IN_MEMORY)(_describe)
+    described = lru_cache(DESCRIBED)(_describe)
 
     @told_plainly
     def show(checkpoint: str | None, path: str | None) -> list[str]:

@@ -1,0 +1,96 @@
+"""The Checkpoints tab: what there is, what the long tail does, and two checkpoints on one photograph."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.checkpoint_cards import checkpoint_cards, difference_card, family
+from app.errors import told_plainly
+from app.examples import caption, examples_for
+from app.photograph import Photograph
+from app.predictors import Predictors
+from app.viewer import inspection
+from ltad.errors import ImageError
+from ltad.images import open_photo
+
+INTRODUCTION = "The same products, learned from fewer and fewer images of the tail: choose two and see what that does."
+
+
+def build(predictors: Predictors, tab: gr.Tab) -> None:
+    """Lay out the tab and wire it; what is measured on this machine is read when it is opened."""
+    names = predictors.names()
+    cards = [predictors.card(name) for name in names]
+    deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
+    gr.HTML(family(cards), elem_id="family", apply_default_css=False)
+    gr.Markdown(f"## Two checkpoints, one photograph\n{INTRODUCTION}")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320):
+            photo = Photograph(
+                label="Photograph",
+                placeholder="Drop or paste a photograph, or click to choose one",
+                format="png",
+                sources=["upload", "clipboard"],
+                height=260,
+                elem_id="compare-photograph",
+            )
+        with gr.Column(scale=5, min_width=320):
+            with gr.Row():
+                first = gr.Dropdown(names, value=names[0] if names else None, label="First", min_width=160)
+                second = gr.Dropdown(
+                    names,
+                    value=names[-1] if names else None,
+                    label="Second",
+                    min_width=160,
+                    elem_id="compare-second",
+                )
+            run = gr.Button("Compare", variant="primary", elem_id="compare-run")
+            gallery = gr.Gallery(
+                _thumbnails(predictors, names[0] if names else None),
+                label="Examples: click one",
+                columns=6,
+                allow_preview=False,
+                object_fit="cover",
+                interactive=False,
+                buttons=[],
+                height=180,
+                elem_id="compare-examples",
+            )
+    difference = gr.HTML(elem_id="difference", apply_default_css=False)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320):
+            left = gr.HTML(elem_id="compare-left", apply_default_css=False)
+        with gr.Column(min_width=320):
+            right = gr.HTML(elem_id="compare-right", apply_default_css=False)
+
+    @told_plainly
+    def show_deck() -> str:
+        return checkpoint_cards(cards, predictors.milliseconds())
+
+    @told_plainly
+    def compare(path: str | None, first: str, second: str) -> list[str]:
+        if path is None:
+            raise ImageError("There is no photograph yet: drop one or click an example.")
+        one, two = (predictors.get(name) for name in (first, second))
+        a, b = one.predict(path), two.predict(path)
+        return [difference_card(a, b), inspection(a, one.card), inspection(b, two.card)]
+
+    @told_plainly
+    def choose_example(checkpoint: str, event: gr.SelectData) -> Any:
+        return open_photo(examples_for(predictors.card(checkpoint))[event.index].path).image
+
+    @told_plainly
+    def choose_first(checkpoint: str) -> list[tuple[Any, str]]:
+        return _thumbnails(predictors, checkpoint)
+
+    private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    tab.select(show_deck, None, deck, api_visibility="private")
+    first.change(choose_first, first, gallery, api_visibility="private")
+    gallery.select(choose_example, first, photo, api_visibility="private")
+    gr.on([run.click, photo.input], compare, [photo, first, second], [difference, left, right], **private)
+
+
+def _thumbnails(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
+    if checkpoint is None:
+        return []
+    card = predictors.card(checkpoint)
+    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]
