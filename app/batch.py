@@ -156,7 +156,7 @@ def batch_element(rows: list[dict[str, Any]], total: int, card: CheckpointCard, 
     """The table in the browser, told some rows; ``key`` tells one batch from another."""
     calibration = card.calibration
     shared = {
-        "all": sorted(score for scores in calibration.scores.values() for score in scores),
+        "all": calibration.everything(),
         "rate": card.config.calibration.false_alarm_rate,
         "classes": calibration.scores,
     }
@@ -170,8 +170,7 @@ def _compact(value: Any) -> str:
 
 
 def _item(name: str, path: Path, prediction: Prediction, card: CheckpointCard) -> Item:
-    facts = viewer.inspection_facts(prediction, card)
-    del facts["calibration"]  # the batch has that of all classes
+    facts = viewer.prediction_facts(prediction, card)
     thumb = prediction.photo.image.copy()
     thumb.thumbnail((THUMB_SIDE, THUMB_SIDE))
     patches = prediction.patch_maps[ALL]

@@ -1,14 +1,20 @@
 """Pictures to click: parts of the demo factory from ``assets/``, and real solar cells from an installed package."""
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
+from app.viewer import prediction_facts
 from ltad.checkpoint import CheckpointCard
+from ltad.files import write_text
+from ltad.predictor import Predictor
 
 ASSETS = Path(__file__).parent.parent / "assets" / "examples"
+JUDGED = ASSETS / "judged.json"  # what the first checkpoint says of them, for while its model is still loading
 # Cells of the ELPV data set that are not among industrial-natural's training images.
 SOLAR_CELLS = {
     "solar_mono": {"good": ("cell0465", "cell1256"), "defective": ("cell0459", "cell0915", "cell1073")},
@@ -30,6 +36,21 @@ def examples_for(card: CheckpointCard) -> list[Example]:
     """The examples of the classes that a checkpoint knows, by class, clean ones first."""
     found = [example for example in _factory() + _solar_cells() if example.class_name in card.class_names]
     return sorted(found, key=lambda e: (e.class_name, e.defect != "good", e.path.name))
+
+
+def judged_before(example: Example, card: CheckpointCard) -> dict[str, Any] | None:
+    """What the checkpoint said of an example when ``JUDGED`` was made; None where it was another checkpoint."""
+    if not JUDGED.is_file():
+        return None
+    before = json.loads(JUDGED.read_text(encoding="utf-8"))
+    return before["facts"].get(example.path.name) if before["sha256"] == card.sha256() else None
+
+
+def judge_all(predictor: Predictor) -> None:
+    """Write ``JUDGED`` from a checkpoint's predictions of its examples that are files of ours."""
+    ours = [example for example in examples_for(predictor.card) if example.path.parent == ASSETS]
+    facts = {e.path.name: prediction_facts(predictor.predict(e.path), predictor.card) for e in ours}
+    write_text(JUDGED, json.dumps({"sha256": predictor.card.sha256(), "facts": facts}, separators=(",", ":")))
 
 
 def caption(example: Example, card: CheckpointCard) -> str:
@@ -84,4 +105,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--judge"]:
+        judge_all(Predictor.from_checkpoint(sys.argv[2]))
+    else:
+        main()

@@ -53,6 +53,10 @@ class Predictors:
             self._loaded.move_to_end(checkpoint)
             return self._loaded[checkpoint]
 
+    def is_loaded(self, checkpoint: str) -> bool:
+        """Whether an inspection would not have to wait for the model."""
+        return checkpoint in self._loaded
+
     def milliseconds(self) -> dict[str, float]:
         """How long one image took on this machine, of every checkpoint that was loaded."""
         return dict(self._milliseconds)
@@ -64,19 +68,19 @@ class Predictors:
     def warm_up(self) -> threading.Thread:
         """Load every checkpoint in the background, so that the first inspection need not wait."""
         self._waiting = self.names()
-        thread = threading.Thread(target=self._load_waiting, daemon=True)
+        thread = threading.Thread(target=self._load_all, args=[self._waiting], daemon=True)
         thread.start()
         return thread
 
-    def _load_waiting(self) -> None:
-        while self._waiting:
+    def _load_all(self, names: list[str]) -> None:
+        for name in names:
             try:
-                self.get(self._waiting[0])
+                self.get(name)
             except (
                 LTADError
             ) as error:  # such as a foundation model that is not here: the others are loaded all the same
                 logger.warning("%s", error)
-            self._waiting.pop(0)
+            self._waiting = [other for other in self._waiting if other != name]
 
     def _load(self, checkpoint: str) -> Predictor:
         card = self.card(checkpoint)

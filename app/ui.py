@@ -7,28 +7,28 @@ import gradio as gr
 from app import endpoints, viewer
 from app.predictors import Predictors
 from app.tabs import batch, checkpoints, inspect, names
+from app.texts import I18N, say
 from app.theme import NAMES_STYLE, STYLE, theme
 from ltad.archives import MAX_PACKED
 
 QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
-MASTHEAD = """<div class="masthead"><h1>LTAD</h1>
-<p>One model for many products, learned from normal images only: it finds what is wrong with a part, shows where, and
-recognises the part by a name that it made up itself.</p></div>"""
+SWEEP, KEPT = 1800, 3600  # seconds: how often uploads are swept, and how old one may become
 
 
 def build_demo(predictors: Predictors | None = None) -> gr.Blocks:
     """Put the page together; the models load in the background while it is already there."""
     predictors = predictors or Predictors()
-    with gr.Blocks(title="LTAD: find defects with learned class names", analytics_enabled=False) as demo:
-        gr.HTML(MASTHEAD)
+    title = "LTAD: find defects with learned class names"
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as demo:
+        gr.Markdown(say("masthead"), elem_classes="masthead")
         with gr.Tabs():
-            with gr.Tab("Inspect"):
+            with gr.Tab(say("inspect")):
                 inspect.build(predictors)
-            with gr.Tab("Batch"):
+            with gr.Tab(say("batch")):
                 batch.build(predictors)
-            with gr.Tab("Names") as tab:
+            with gr.Tab(say("names")) as tab:
                 names.build(predictors, tab)
-            with gr.Tab("Checkpoints") as tab:
+            with gr.Tab(say("checkpoints")) as tab:
                 checkpoints.build(predictors, tab)
         endpoints.build(predictors)
     predictors.warm_up()
@@ -41,6 +41,7 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": [STYLE, viewer.STYLE, NAMES_STYLE],
         "head": viewer.head(),
+        "i18n": I18N,
         "max_file_size": MAX_PACKED,
         "mcp_server": True,
         "ssr_mode": False,

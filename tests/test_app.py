@@ -1,16 +1,22 @@
 """The app through its public door: a running server and ``gradio_client``."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from app import ui
 from app.examples import examples_for
 from app.predictors import Predictors
 from app.ui import build_demo, launch_options
+from ltad.archives import MAX_PACKED
 from ltad.predictor import Predictor
 
 pytestmark = pytest.mark.filterwarnings("default")  # the server's libraries have warnings of their own
@@ -115,3 +121,39 @@ def test_shipped_checkpoints_judge_their_clean_and_defective_examples(predictors
             scores[example.defect == "good"].append(prediction.judgement.p_value)
         assert sum(p > 0.05 for p in scores[True]) >= 0.7 * len(scores[True])
         assert sum(p <= 0.1 for p in scores[False]) >= 0.4 * len(scores[False])
+
+
+def test_an_upload_above_the_limit_is_refused_at_the_door(client: Client) -> None:
+    body = b"x" * (MAX_PACKED + 1_000_000)
+    answer = httpx.post(f"{client.src}gradio_api/upload", files={"files": ("large.zip", body)}, timeout=60)
+    assert answer.status_code == 413
+
+
+def test_a_full_queue_says_so(predictors: Predictors, defective: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "QUEUE_SIZE", 1)
+    started, go_on = threading.Event(), threading.Event()
+    predict = Predictor.predict
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        started.set()
+        assert go_on.wait(60)
+        return predict(*arguments, **options)
+
+    demo = build_demo(predictors)
+    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
+    client = Client(url, verbose=False)
+    monkeypatch.setattr(Predictor, "predict", slow)
+    jobs = [client.submit(handle_file(defective), CHECKPOINT, api_name="/inspect") for _ in range(8)]
+    assert started.wait(60)
+    deadline = time.monotonic() + 60
+    while not any(job.done() for job in jobs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    refused = [job for job in jobs if job.done()]
+    go_on.set()
+    assert refused
+    with pytest.raises(Exception, match=r"(?i)queue is full"):
+        refused[0].result(timeout=10)
+    judged = [job for job in jobs if job not in refused]
+    assert judged and judged[0].result(timeout=60)[1]["verdict"] == "defect"
+    client.close()
+    demo.close()

@@ -52,7 +52,8 @@ def test_threshold_and_looks_act_without_a_request(page: Page) -> None:
     click_example(page, 1)
     headline, layer = page.locator("#result .headline span"), page.locator("#result .viewer canvas.map")
     expect(headline).to_have_text("Defect", timeout=WAIT)
-    page.wait_for_load_state("networkidle")
+    expect(page.locator("#loading ltad-hint")).to_have_count(0, timeout=WAIT)
+    page.wait_for_timeout(1000)  # for the last message to have been taken
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     outline = page.locator("#result .viewer path.outline")
@@ -159,7 +160,7 @@ def test_a_batch_of_200_of_which_three_are_broken(page: Page, tmp_path: Path) ->
     with page.expect_download() as download:
         page.locator("#batch-export").click()
         page.locator("#batch-made a[download]").first.click(timeout=WAIT)
-    report = page.context.browser.new_page(java_script_enabled=True)
+    report = page.context.browser.new_page()
     report.route(
         "**/*", lambda route: route.continue_() if route.request.url.startswith(("file:", "data:")) else route.abort()
     )
@@ -191,6 +192,80 @@ def test_choosing_a_checkpoint_changes_classes_and_examples(page: Page) -> None:
     expect(page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg")).to_have_count(
         expected, timeout=WAIT
     )
+
+
+def test_the_names_of_a_checkpoint_can_be_read_and_a_word_compared(page: Page) -> None:
+    page.get_by_role("tab", name="Names").click()
+    expect(page.locator("#names-table tbody tr")).to_have_count(12, timeout=WAIT)
+    expect(page.locator("#names-plane svg[role=img]")).to_be_visible()
+    page.locator("#names-examples button.thumbnail-item, #names-examples .thumbnail-lg").nth(1).click()
+    page.locator("#names-word textarea, #names-word input").fill("bottle cap")
+    expect(page.locator("#names-photograph img")).to_be_visible(timeout=WAIT)
+    page.locator("#names-run").click()
+    expect(page.locator("#names-result")).to_contain_text("bottle cap", timeout=WAIT)
+
+
+def test_two_checkpoints_stand_side_by_side(page: Page) -> None:
+    page.get_by_role("tab", name="Checkpoints").click()
+    cards = Predictors().names()
+    expect(page.locator("#deck section.card")).to_have_count(len(cards), timeout=WAIT)
+    page.locator("#compare-examples button.thumbnail-item, #compare-examples .thumbnail-lg").nth(1).click()
+    expect(page.locator("#compare-photograph img")).to_be_visible(timeout=WAIT)
+    page.locator("#compare-run").click()
+    expect(page.locator("#compare-right ltad-inspection .headline span")).not_to_be_empty(timeout=WAIT)
+    expect(page.locator("#difference tbody tr")).to_have_count(2)
+
+
+def test_visitors_do_not_disturb_each_other_and_a_reload_starts_afresh(browser: Browser, url: str) -> None:
+    contexts = [browser.new_context(), browser.new_context()]
+    first, second = (context.new_page() for context in contexts)
+    for page in (first, second):
+        page.goto(url)
+        expect(page.locator("#run")).to_be_visible(timeout=WAIT)
+    second.locator("#checkpoint input").click()
+    second.get_by_role("option", name="industrial-natural").click()
+    expect(second.locator("#about")).to_contain_text("6 classes", timeout=WAIT)
+    click_example(first, 1)
+    click_example(second, 0)
+    for page in (first, second):
+        expect(page.locator("#result .headline span")).not_to_be_empty(timeout=WAIT)
+    assert "bottle cap" in first.locator("#result .matches").inner_text()
+    assert "bottle cap" not in second.locator("#result .matches").inner_text()
+    first.reload()
+    expect(first.locator("#result .empty")).to_be_visible(timeout=WAIT)
+    for context in contexts:
+        context.close()
+
+
+def test_the_main_job_can_be_done_with_the_keyboard_alone(page: Page) -> None:
+    page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg").nth(1).focus()
+    page.keyboard.press("Enter")
+    headline = page.locator("#result .headline span")
+    expect(headline).to_have_text("Defect", timeout=WAIT)
+    page.locator("#result .verdict input[type=range]").focus()
+    page.keyboard.press("Home")
+    expect(headline).not_to_have_text("Defect")
+
+
+def test_the_page_speaks_chinese_to_who_reads_it(browser: Browser, url: str) -> None:
+    page = browser.new_page(locale="zh-CN")
+    page.goto(url)
+    expect(page.locator("#run")).to_have_text("检测", timeout=WAIT)
+    expect(page.locator("#result .empty")).to_contain_text("照片")
+    click_example(page, 1)
+    expect(page.locator("#result .headline span")).to_have_text("缺陷", timeout=WAIT)
+    page.close()
+
+
+def test_dark_mode_has_light_words(browser: Browser, url: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{url}?__theme=dark")
+    click_example(page, 1)
+    sentence = page.locator("#result .verdict p").first
+    expect(sentence).to_be_visible(timeout=WAIT)
+    colour = sentence.evaluate("element => getComputedStyle(element).color")
+    assert min(int(part) for part in colour[4:-1].split(",")) > 180
+    page.close()
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, url: str) -> None:

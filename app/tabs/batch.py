@@ -14,14 +14,14 @@ from app.batch import Batch, batch_element
 from app.errors import told_plainly
 from app.predictors import Predictors
 from app.tabs.inspect import class_choices
+from app.texts import say
 from app.viewer import inspection
-from ltad.archives import MAX_FILES, MAX_PACKED
 from ltad.errors import ImageError
 from ltad.files import write_text
 from ltad.predictor import AUTO
 
-EMPTY = '<div class="card empty">Drop photographs, or a ZIP archive of them, to see a table of verdicts.</div>'
-CHOOSE = '<div class="card empty">Choose a row; the arrow keys walk through the table.</div>'
+EMPTY = '<ltad-hint data-hint="dropMany"></ltad-hint>'
+CHOOSE = '<ltad-hint data-hint="choose"></ltad-hint>'
 LISTEN = "element.addEventListener('ltad-choose', (event) => trigger('select', event.detail))"
 EVERY = 0.25  # seconds between two messages to the page
 EXPORTS = ("HTML report", "CSV", "JSON", "maps (16-bit PNG)")
@@ -35,25 +35,29 @@ def build(predictors: Predictors) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             files = gr.File(
-                label=f"Photographs, or a ZIP (up to {MAX_FILES} files, {MAX_PACKED // 10**6} MB)",
+                label=say("files"),
                 file_count="multiple",
                 height=150,
                 elem_id="batch-files",
             )
             with gr.Row():
                 checkpoint = gr.Dropdown(
-                    names, value=first, label="Checkpoint", min_width=160, elem_id="batch-checkpoint"
+                    names, value=first, label=say("checkpoint"), min_width=160, elem_id="batch-checkpoint"
                 )
-                class_name = gr.Dropdown(class_choices(predictors, first), value=AUTO, label="Class", min_width=120)
+                class_name = gr.Dropdown(
+                    class_choices(predictors, first), value=AUTO, label=say("class"), min_width=120
+                )
             with gr.Row():
-                run = gr.Button("Inspect all", variant="primary", elem_id="batch-run")
-                stop = gr.Button("Stop", elem_id="batch-stop")
+                run = gr.Button(say("inspect_all"), variant="primary", elem_id="batch-run")
+                stop = gr.Button(say("stop"), elem_id="batch-stop")
             table = gr.HTML(EMPTY, elem_id="batch-table", apply_default_css=False, js_on_load=LISTEN)
             with gr.Row():
-                kind = gr.Dropdown(EXPORTS, value=EXPORTS[0], label="Take away", min_width=140, elem_id="batch-kind")
-                export = gr.Button("Make the file", elem_id="batch-export")
+                kind = gr.Dropdown(
+                    EXPORTS, value=EXPORTS[0], label=say("take_away"), min_width=140, elem_id="batch-kind"
+                )
+                export = gr.Button(say("make_file"), elem_id="batch-export")
             rate = gr.Number(visible=False)
-            made = gr.File(label="File", visible=False, elem_id="batch-made")
+            made = gr.File(label=say("file"), visible=False, elem_id="batch-made")
         with gr.Column(scale=5, min_width=320):
             shown = gr.HTML(CHOOSE, elem_id="batch-shown", apply_default_css=False)
 

@@ -9,11 +9,10 @@ from app.errors import told_plainly
 from app.examples import caption, examples_for
 from app.photograph import Photograph
 from app.predictors import Predictors
+from app.texts import say
 from app.viewer import inspection
 from ltad.errors import ImageError
 from ltad.images import open_photo
-
-INTRODUCTION = "The same products, learned from fewer and fewer images of the tail: choose two and see what that does."
 
 
 def build(predictors: Predictors, tab: gr.Tab) -> None:
@@ -22,11 +21,11 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
     cards = [predictors.card(name) for name in names]
     deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
     gr.HTML(family(cards), elem_id="family", apply_default_css=False)
-    gr.Markdown(f"## Two checkpoints, one photograph\n{INTRODUCTION}")
+    gr.Markdown(say("two"))
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             photo = Photograph(
-                label="Photograph",
+                label=say("photograph"),
                 placeholder="Drop or paste a photograph, or click to choose one",
                 format="png",
                 sources=["upload", "clipboard"],
@@ -35,18 +34,18 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
             )
         with gr.Column(scale=5, min_width=320):
             with gr.Row():
-                first = gr.Dropdown(names, value=names[0] if names else None, label="First", min_width=160)
+                first = gr.Dropdown(names, value=names[0] if names else None, label=say("first"), min_width=160)
                 second = gr.Dropdown(
                     names,
                     value=names[-1] if names else None,
-                    label="Second",
+                    label=say("second"),
                     min_width=160,
                     elem_id="compare-second",
                 )
-            run = gr.Button("Compare", variant="primary", elem_id="compare-run")
+            run = gr.Button(say("compare"), variant="primary", elem_id="compare-run")
             gallery = gr.Gallery(
                 _thumbnails(predictors, names[0] if names else None),
-                label="Examples: click one",
+                label=say("examples"),
                 columns=6,
                 allow_preview=False,
                 object_fit="cover",

@@ -6,10 +6,11 @@ from typing import Any
 import gradio as gr
 
 from app.errors import told_plainly
-from app.examples import caption, examples_for
+from app.examples import caption, examples_for, judged_before
 from app.photograph import Photograph
 from app.predictors import Predictors
-from app.viewer import inspection
+from app.texts import say
+from app.viewer import inspection, inspection_element
 from ltad.errors import ImageError
 from ltad.evaluation import in_words
 from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
@@ -21,7 +22,8 @@ SHOW_RESULT = """() => {
     const top = result.getBoundingClientRect().top;
     if (top < 0 || top > 0.8 * window.innerHeight) result.scrollIntoView();
 }"""
-EMPTY = '<div class="card empty">Drop a photograph or click an example to see a verdict.</div>'
+EMPTY = '<ltad-hint data-hint="drop"></ltad-hint>'
+LOADING = '<ltad-hint data-hint="loading"></ltad-hint>'
 LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
 
 
@@ -32,7 +34,7 @@ def build(predictors: Predictors) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             photo = Photograph(
-                label="Photograph",
+                label=say("photograph"),
                 placeholder=f"Drop or paste a photograph, or click to choose one\n{LIMITS}",
                 format="png",
                 sources=["upload", "webcam", "clipboard"],
@@ -40,15 +42,23 @@ def build(predictors: Predictors) -> None:
                 elem_id="photograph",
             )
             with gr.Row():
-                checkpoint = gr.Dropdown(names, value=first, label="Checkpoint", min_width=180, elem_id="checkpoint")
-                class_name = gr.Dropdown(
-                    class_choices(predictors, first), value=AUTO, label="Class", min_width=140, elem_id="class-name"
+                checkpoint = gr.Dropdown(
+                    names, value=first, label=say("checkpoint"), min_width=180, elem_id="checkpoint"
                 )
-            run = gr.Button("Inspect", variant="primary", elem_id="run")
+                class_name = gr.Dropdown(
+                    class_choices(predictors, first),
+                    value=AUTO,
+                    label=say("class"),
+                    min_width=140,
+                    elem_id="class-name",
+                )
+            status = gr.HTML(LOADING, elem_id="loading", apply_default_css=False)
+            loading = gr.Timer(1)
+            run = gr.Button(say("inspect"), variant="primary", elem_id="run")
             about = gr.Markdown(_about(predictors, first), elem_id="about")
             gallery = gr.Gallery(
                 _thumbnails(predictors, first),
-                label="Examples: click one",
+                label=say("examples"),
                 columns=4,
                 allow_preview=False,
                 object_fit="cover",
@@ -58,10 +68,10 @@ def build(predictors: Predictors) -> None:
             )
         with gr.Column(scale=5, min_width=320):
             result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
-            with gr.Accordion("As another class", open=False):
-                as_each = gr.Button("Judge it as each class", size="sm", elem_id="as-each")
+            with gr.Accordion(say("as_another"), open=False):
+                as_each = gr.Button(say("as_each"), size="sm", elem_id="as-each")
                 verdicts = gr.HTML(elem_id="verdicts", apply_default_css=False)
-            with gr.Accordion("Report (JSON)", open=False):
+            with gr.Accordion(say("report"), open=False):
                 report = gr.JSON(elem_id="report", show_label=False)
 
     @told_plainly
@@ -79,9 +89,16 @@ def build(predictors: Predictors) -> None:
         return verdict_table(predictors.get(checkpoint).judge_as_each(path))
 
     @told_plainly
-    def choose_example(checkpoint: str, event: gr.SelectData) -> Any:
-        example = examples_for(predictors.card(checkpoint))[event.index]
-        return open_photo(example.path).image
+    def choose_example(checkpoint: str, event: gr.SelectData) -> list[Any]:
+        card = predictors.card(checkpoint)
+        example = examples_for(card)[event.index]
+        photo = open_photo(example.path).image
+        facts = None if predictors.is_loaded(checkpoint) else judged_before(example, card)
+        return [photo, inspection_element(facts, photo, card) if facts else gr.skip()]
+
+    def show_loading() -> list[Any]:
+        waiting = predictors.waiting()
+        return [LOADING if waiting else "", gr.Timer(active=bool(waiting))]
 
     @told_plainly
     def choose_checkpoint(checkpoint: str) -> list[Any]:
@@ -91,8 +108,9 @@ def build(predictors: Predictors) -> None:
     private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
-    gallery.select(choose_example, checkpoint, photo, api_visibility="private")
-    photo.change(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
+    gallery.select(choose_example, checkpoint, [photo, result], api_visibility="private")
+    loading.tick(show_loading, None, [status, loading], api_visibility="private", show_progress="hidden")
+    photo.change(inspect_photo, inputs, outputs, show_progress="minimal", **private).success(js=SHOW_RESULT)
     run.click(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
     as_each.click(judge_as_each, [photo, checkpoint], verdicts, **private)
     gr.on([photo.change, checkpoint.change], js="() => ''", outputs=verdicts, api_visibility="private")
@@ -109,10 +127,10 @@ def verdict_table(verdicts: list[ClassVerdict]) -> str:
     return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
+def class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
     """The classes of a checkpoint to choose from, "auto" first."""
     names = predictors.card(checkpoint).class_names if checkpoint else ()
-    return [("recognise it", AUTO), *((name.replace("_", " "), name) for name in names)]
+    return [(say("recognise"), AUTO), *((name.replace("_", " "), name) for name in names)]
 
 
 def _about(predictors: Predictors, checkpoint: str | None) -> str:

@@ -10,16 +10,14 @@ from app.examples import caption, examples_for
 from app.name_cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
 from app.photograph import Photograph
 from app.predictors import Predictors
+from app.texts import say
 from ltad.images import open_photo
 from ltad.names import MAX_CHARACTERS, LearnedName, compare_words, describe_names, lay_out, name_similarities
 from ltad.predictor import Predictor
 
 DESCRIBED = 8  # checkpoints whose description is kept
 WORDS_SHOWN = 3  # per token
-INTRODUCTION = """Nobody told the model what the products are called. For each class it learned a **pseudo class
-name**: a few vectors that stand in its prompts where a word would stand, such as “a photo of a flawless ___”. Here is
-what can be said of them."""
-OPENING = '<div class="card empty" role="status">Reading the names …</div>'
+OPENING = '<ltad-hint data-hint="reading"></ltad-hint>'
 
 
 def build(predictors: Predictors, tab: gr.Tab) -> None:
@@ -28,10 +26,10 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
     first = names[0] if names else None
     with gr.Row(equal_height=False):
         checkpoint = gr.Dropdown(
-            names, value=first, label="Checkpoint", scale=2, min_width=220, elem_id="names-checkpoint"
+            names, value=first, label=say("checkpoint"), scale=2, min_width=220, elem_id="names-checkpoint"
         )
         with gr.Column(scale=5, min_width=320):
-            gr.Markdown(INTRODUCTION)
+            gr.Markdown(say("made_up"))
     start = OPENING if first else NO_CHECKPOINT
     table = gr.HTML(start, elem_id="names-table", apply_default_css=False)
     with gr.Row(equal_height=False):
@@ -39,11 +37,11 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
             likeness = gr.HTML(elem_id="names-likeness", apply_default_css=False)
         with gr.Column(min_width=320):
             plane = gr.HTML(elem_id="names-plane", apply_default_css=False)
-    gr.Markdown("## How would a word do?")
+    gr.Markdown(say("word_title"))
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             photo = Photograph(
-                label="Photograph",
+                label=say("photograph"),
                 placeholder="Drop or paste a photograph, or click to choose one",
                 format="png",
                 sources=["upload", "clipboard"],
@@ -52,7 +50,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
             )
             gallery = gr.Gallery(
                 _thumbnails(predictors, first),
-                label="Examples: click one",
+                label=say("examples"),
                 columns=4,
                 allow_preview=False,
                 object_fit="cover",
@@ -63,16 +61,16 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
         with gr.Column(scale=5, min_width=320):
             choices = _class_choices(predictors, first)
             class_name = gr.Dropdown(
-                choices, value=choices[0][1] if choices else None, label="Class", elem_id="names-class"
+                choices, value=choices[0][1] if choices else None, label=say("class"), elem_id="names-class"
             )
             word = gr.Textbox(
-                label="Your word for it",
+                label=say("word"),
                 placeholder="screw",
                 max_length=MAX_CHARACTERS,
                 max_lines=1,
                 elem_id="names-word",
             )
-            run = gr.Button("Compare", variant="primary", elem_id="names-run")
+            run = gr.Button(say("compare"), variant="primary", elem_id="names-run")
             result = gr.HTML(NO_WORD, elem_id="names-result", apply_default_css=False)
 
     described = lru_cache(DESCRIBED)(_describe)

@@ -32,21 +32,31 @@ DIGITS = 5
 
 def inspection(prediction: Prediction, card: CheckpointCard) -> str:
     """The element that shows a prediction."""
-    photo = prediction.photo.image.copy()
+    return inspection_element(prediction_facts(prediction, card), prediction.photo.image, card)
+
+
+def inspection_element(facts: dict[str, Any], photo: Image.Image, card: CheckpointCard) -> str:
+    """The element that shows a photograph of which these facts are known."""
+    photo = photo.copy()
     photo.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
-    facts = escape(json.dumps(inspection_facts(prediction, card), ensure_ascii=False, separators=(",", ":")))
-    return f'<ltad-inspection data-facts="{facts}" data-photo="{data_uri(photo)}"></ltad-inspection>'
+    calibration = {
+        "own": card.calibration.scores[facts["className"]],
+        "all": card.calibration.everything(),
+        "rate": card.config.calibration.false_alarm_rate,
+    }
+    told = escape(json.dumps(facts | {"calibration": calibration}, ensure_ascii=False, separators=(",", ":")))
+    return f'<ltad-inspection data-facts="{told}" data-photo="{data_uri(photo)}"></ltad-inspection>'
 
 
-def inspection_facts(prediction: Prediction, card: CheckpointCard) -> dict[str, Any]:
-    """What the browser needs to know of a prediction to judge it at any false-alarm rate.
+def prediction_facts(prediction: Prediction, card: CheckpointCard) -> dict[str, Any]:
+    """What the browser needs to know of a prediction, beside its class's calibration; plain JSON values.
 
     maps: patch scores (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it
     follows from the checkpoint's own rate and stays where it is when another is chosen.
     """
     classes = {c.name: c for c in card.classes}
-    calibration, rate = card.calibration, card.config.calibration.false_alarm_rate
-    everything = sorted(score for scores in calibration.scores.values() for score in scores)
+    rate = card.config.calibration.false_alarm_rate
+    own_threshold = card.calibration.judge(prediction.image_score, prediction.class_name, rate).threshold
     height, width = next(iter(prediction.patch_maps.values())).shape
     return {
         "score": prediction.image_score,
@@ -62,10 +72,9 @@ def inspection_facts(prediction: Prediction, card: CheckpointCard) -> dict[str, 
                 "group": classes[match.name].group,
                 "n_train": classes[match.name].n_train,
             }
-            for match in prediction.matches
+            for match in prediction.matches[:MOST_MATCHES]
         ],
-        "calibration": {"own": calibration.scores[prediction.class_name], "all": everything, "rate": rate},
-        "top": full_scale(calibration.judge(prediction.image_score, prediction.class_name, rate).threshold),
+        "top": full_scale(own_threshold),
         "maps": {part: _float32(patches) for part, patches in prediction.patch_maps.items()},
         "grid": [width, height],
         "size": list(prediction.photo.image.size),
@@ -86,7 +95,6 @@ def source() -> str:
         "side": REGION_GRID,
         "opacity": OPACITY,
         "mostRegions": MOST_REGIONS,
-        "mostMatches": MOST_MATCHES,
         "colours": {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in COLOUR_MAPS},
     }
     files = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)

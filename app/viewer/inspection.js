@@ -203,7 +203,7 @@ class Inspection extends HTMLElement {
 
   matches() {
     const { facts } = this;
-    const rows = facts.matches.slice(0, CONSTANTS.mostMatches).map((match) =>
+    const rows = facts.matches.map((match) =>
       make(
         "tr",
         { class: match.name === facts.className ? "chosen" : null },

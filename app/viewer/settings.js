@@ -38,3 +38,19 @@ function announce(text) {
   }
   region.textContent = text;
 }
+
+/** <ltad-hint data-hint="…">: what to do where there is nothing to show yet. */
+class Hint extends HTMLElement {
+  static observedAttributes = ["data-hint"];
+
+  connectedCallback() {
+    this.className = "card empty";
+    this.textContent = WORDS.hints[this.dataset.hint];
+  }
+
+  attributeChangedCallback() {
+    if (this.isConnected) queueMicrotask(() => this.connectedCallback());
+  }
+}
+
+customElements.define("ltad-hint", Hint);
