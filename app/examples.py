@@ -11,6 +11,7 @@ from PIL import Image
 from app.viewer import prediction_facts
 from ltad.checkpoint import CheckpointCard
 from ltad.files import write_text
+from ltad.images import open_photo
 from ltad.predictor import Predictor
 
 ASSETS = Path(__file__).parent.parent / "assets" / "examples"
@@ -51,6 +52,11 @@ def judge_all(predictor: Predictor) -> None:
     ours = [example for example in examples_for(predictor.card) if example.path.parent == ASSETS]
     facts = {e.path.name: prediction_facts(predictor.predict(e.path), predictor.card) for e in ours}
     write_text(JUDGED, json.dumps({"sha256": predictor.card.sha256(), "facts": facts}, separators=(",", ":")))
+
+
+def thumbnails(card: CheckpointCard) -> list[tuple[Image.Image, str]]:
+    """The examples of a checkpoint as a gallery takes them: pictures with captions."""
+    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]
 
 
 def caption(example: Example, card: CheckpointCard) -> str:

@@ -1,5 +1,8 @@
 """The app through its public door: a running server and ``gradio_client``."""
 
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from ltad.predictor import Predictor
 
 pytestmark = pytest.mark.filterwarnings("default")  # the server's libraries have warnings of their own
 CHECKPOINT = "demo-exp100"
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +125,19 @@ def test_shipped_checkpoints_judge_their_clean_and_defective_examples(predictors
             scores[example.defect == "good"].append(prediction.judgement.p_value)
         assert sum(p > 0.05 for p in scores[True]) >= 0.7 * len(scores[True])
         assert sum(p <= 0.1 for p in scores[False]) >= 0.4 * len(scores[False])
+
+
+@pytest.mark.parametrize(("language", "command"), [("python", [sys.executable]), ("sh", ["bash", "-s"])])
+def test_the_snippets_of_the_readme_run(
+    client: Client, defective: Path, tmp_path: Path, language: str, command: list[str]
+) -> None:
+    section = README.split("## Over the web")[1]
+    snippet = (
+        section.split(f"```{language}\n")[1].split("```")[0].replace("http://127.0.0.1:7860", client.src.rstrip("/"))
+    )
+    shutil.copy(defective, tmp_path / "part.jpg")
+    done = subprocess.run(command, input=snippet, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert "defect" in done.stdout and "0." in done.stdout, done.stdout + done.stderr
 
 
 def test_an_upload_above_the_limit_is_refused_at_the_door(client: Client) -> None:

@@ -1,7 +1,9 @@
 """The page in a real browser."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -11,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.examples import examples_for
 from app.predictors import Predictors
 from app.ui import build_demo, launch_options
+from ltad.predictor import Predictor
 
 pytestmark = BROWSER_MARKS
 WAIT = 30_000  # milliseconds; the models may still be loading
@@ -171,6 +174,35 @@ def test_a_batch_of_200_of_which_three_are_broken(page: Page, tmp_path: Path) ->
     report.locator("tbody tr").nth(5).click()
     expect(report.locator("#shown .headline span")).not_to_be_empty()
     report.close()
+
+
+def test_a_closed_tab_stops_its_batch(
+    browser: Browser, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[float] = []
+    predict_many = Predictor.predict_many
+
+    def slow(self: Predictor, *arguments: Any, **options: Any) -> Iterator[Any]:
+        for prediction in predict_many(self, *arguments, **options):
+            judged.append(time.monotonic())
+            time.sleep(0.1)
+            yield prediction
+
+    monkeypatch.setattr(Predictor, "predict_many", slow)
+    example = next(e for e in examples_for(Predictors().card(CHECKPOINT)) if e.defect == "good")
+    with ZipFile(tmp_path / "parts.zip", "w") as packed:
+        for number in range(200):
+            packed.write(example.path, f"{number}.jpg")
+    page = browser.new_page()
+    page.goto(url)
+    page.get_by_role("tab", name="Batch").click(timeout=WAIT)
+    page.set_input_files("#batch-files input[type=file]", tmp_path / "parts.zip")
+    expect(page.locator("#batch-files")).to_contain_text("parts.zip", timeout=WAIT)
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-table tbody tr").nth(3)).to_be_visible(timeout=WAIT)
+    page.close()
+    time.sleep(4)
+    assert judged and len(judged) < 200 and time.monotonic() - judged[-1] > 1
 
 
 def test_a_bad_archive_is_refused_in_a_sentence(page: Page, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def scores(values: dict[str, Any]) -> dict[str, list[float]]:
 
 
 BROKEN_CARDS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "unknown version": (lambda v: v.update(format_version=7), "format version 7, this program reads 2"),
+    "unknown version": (lambda v: v.update(format_version=7), "format version 7, this program reads 3"),
     "no version": (lambda v: v.pop("format_version"), "format version None"),
     "a missing key": (lambda v: v.pop("data"), r"missing keys \['data'\] and unexpected keys \[\]"),
     "an extra key": (lambda v: v.update(x=1, a=2), r"missing keys \[\] and unexpected keys \['a', 'x'\]"),

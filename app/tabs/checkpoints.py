@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.checkpoint_cards import checkpoint_cards, difference_card, family
 from app.errors import told_plainly
-from app.examples import caption, examples_for
+from app.examples import examples_for, thumbnails
 from app.photograph import Photograph
 from app.predictors import Predictors
 from app.texts import say
@@ -44,7 +44,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
                 )
             run = gr.Button(say("compare"), variant="primary", elem_id="compare-run")
             gallery = gr.Gallery(
-                _thumbnails(predictors, names[0] if names else None),
+                thumbnails(predictors.card(names[0])) if names else [],
                 label=say("examples"),
                 columns=6,
                 allow_preview=False,
@@ -53,6 +53,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
                 buttons=[],
                 height=180,
                 elem_id="compare-examples",
+                elem_classes="examples",
             )
     difference = gr.HTML(elem_id="difference", apply_default_css=False)
     with gr.Row(equal_height=False):
@@ -79,17 +80,10 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
 
     @told_plainly
     def choose_first(checkpoint: str) -> list[tuple[Any, str]]:
-        return _thumbnails(predictors, checkpoint)
+        return thumbnails(predictors.card(checkpoint))
 
     private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
     tab.select(show_deck, None, deck, api_visibility="private")
     first.change(choose_first, first, gallery, api_visibility="private")
     gallery.select(choose_example, first, photo, api_visibility="private")
     gr.on([run.click, photo.input], compare, [photo, first, second], [difference, left, right], **private)
-
-
-def _thumbnails(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
-    if checkpoint is None:
-        return []
-    card = predictors.card(checkpoint)
-    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]

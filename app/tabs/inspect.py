@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.errors import told_plainly
-from app.examples import caption, examples_for, judged_before
+from app.examples import examples_for, judged_before, thumbnails
 from app.photograph import Photograph
 from app.predictors import Predictors
 from app.texts import say
@@ -57,7 +57,7 @@ def build(predictors: Predictors) -> None:
             run = gr.Button(say("inspect"), variant="primary", elem_id="run")
             about = gr.Markdown(_about(predictors, first), elem_id="about")
             gallery = gr.Gallery(
-                _thumbnails(predictors, first),
+                thumbnails(predictors.card(first)) if first else [],
                 label=say("examples"),
                 columns=4,
                 allow_preview=False,
@@ -65,6 +65,7 @@ def build(predictors: Predictors) -> None:
                 interactive=False,
                 buttons=[],
                 elem_id="examples",
+                elem_classes="examples",
             )
         with gr.Column(scale=5, min_width=320):
             result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
@@ -103,7 +104,7 @@ def build(predictors: Predictors) -> None:
     @told_plainly
     def choose_checkpoint(checkpoint: str) -> list[Any]:
         choices = gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
-        return [choices, _about(predictors, checkpoint), _thumbnails(predictors, checkpoint)]
+        return [choices, _about(predictors, checkpoint), thumbnails(predictors.card(checkpoint))]
 
     private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
@@ -144,10 +145,3 @@ def _about(predictors: Predictors, checkpoint: str | None) -> str:
         f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images ({card.data.imbalance}). "
         f"Image AUROC on its test images, per cent: {figures}."
     )
-
-
-def _thumbnails(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
-    if checkpoint is None:
-        return []
-    card = predictors.card(checkpoint)
-    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]

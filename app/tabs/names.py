@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.errors import told_plainly
-from app.examples import caption, examples_for
+from app.examples import examples_for, thumbnails
 from app.name_cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
 from app.photograph import Photograph
 from app.predictors import Predictors
@@ -49,7 +49,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
                 elem_id="names-photograph",
             )
             gallery = gr.Gallery(
-                _thumbnails(predictors, first),
+                thumbnails(predictors.card(first)) if first else [],
                 label=say("examples"),
                 columns=4,
                 allow_preview=False,
@@ -57,6 +57,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
                 interactive=False,
                 buttons=[],
                 elem_id="names-examples",
+                elem_classes="examples",
             )
         with gr.Column(scale=5, min_width=320):
             choices = _class_choices(predictors, first)
@@ -96,7 +97,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
     @told_plainly
     def choose_checkpoint(checkpoint: str) -> list[Any]:
         choices = _class_choices(predictors, checkpoint)
-        return [gr.Dropdown(choices=choices, value=choices[0][1]), _thumbnails(predictors, checkpoint), NO_WORD]
+        return [gr.Dropdown(choices=choices, value=choices[0][1]), thumbnails(predictors.card(checkpoint)), NO_WORD]
 
     @told_plainly
     def choose_example(checkpoint: str, event: gr.SelectData) -> list[Any]:
@@ -129,10 +130,3 @@ def _describe(predictor: Predictor) -> tuple[LearnedName, ...]:
 def _class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
     names = predictors.card(checkpoint).class_names if checkpoint else ()
     return [(name.replace("_", " "), name) for name in names]
-
-
-def _thumbnails(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
-    if checkpoint is None:
-        return []
-    card = predictors.card(checkpoint)
-    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]
