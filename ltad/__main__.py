@@ -70,6 +70,18 @@ def _parser() -> argparse.ArgumentParser:
     _foundation_option(inspect)
     inspect.add_argument("--output", type=Path, metavar="DIR", help="write STEM_map.png and STEM_overlay.png there")
 
+    adapt = _command(commands, "adapt", _adapt, "Teach a checkpoint one more product from a few good photographs.")
+    adapt.add_argument("--images", required=True, type=Path, metavar="DIR|ZIP", help="good photographs, 4 at least")
+    adapt.add_argument("--checkpoint", required=True, metavar="NAME|DIR")
+    adapt.add_argument("--class-name", required=True, metavar="NEW|EXISTING")
+    adapt.add_argument("--output", required=True, type=Path, metavar="DIR")
+    adapt.add_argument("--minutes", type=float, default=3.0, metavar="M", help="of training, on two CPU cores")
+    adapt.add_argument("--start", metavar="WORD", help="from which the name starts; left out: the nearest known name")
+    adapt.add_argument("--seed", type=int, default=0)
+    adapt.add_argument("--no-replay", action="store_true", help="let the other classes fade, to see what replay is for")
+    adapt.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    _foundation_option(adapt)
+
     _command(commands, "checkpoints", _checkpoints, "List the checkpoints that are here.")
 
     splits = _command(commands, "splits", _splits, "Write a long-tailed split as JSON lines.")
@@ -179,6 +191,63 @@ def _train(options: argparse.Namespace) -> int:
     write_model_card(options.output)
     print(json.dumps(table) if options.json else format_table(table) if table else f"wrote {options.output}")
     return 0
+
+
+def _adapt(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+    from tempfile import TemporaryDirectory
+
+    from ltad.adaptation import adapt, steps_for
+    from ltad.model_card import write_model_card
+
+    predictor, bars = _predictor(options), Bars()
+    settings = replace(steps_for(options.minutes), seed=options.seed)
+    if options.no_replay:
+        settings = replace(settings, replayed=0)
+    with TemporaryDirectory() as unpacked:
+        samples, refused = _good_photographs(options.images, Path(unpacked), options.class_name)
+        for name, reason in refused:
+            print(f"left out “{name}”: {reason}", file=sys.stderr)
+        checkpoint = adapt(
+            predictor.checkpoint,
+            samples,
+            options.class_name,
+            predictor.foundation,
+            settings,
+            options.output,
+            command=options.command_line,
+            start=options.start,
+            resume=options.resume,
+            progress=bars,
+        )
+    bars.close()
+    write_model_card(options.output)
+    from ltad.checkpoint import summarise
+
+    print(json.dumps(summarise(checkpoint.card)) if options.json else f"wrote {options.output}")
+    return 0
+
+
+def _good_photographs(source: Path, unpacked: Path, class_name: str) -> tuple[list[Any], list[tuple[str, str]]]:
+    """The photographs of a folder or a ZIP, and by name and reason those that are none."""
+    from ltad.archives import unpack
+    from ltad.data import GOOD, Sample
+    from ltad.images import open_photo
+
+    if source.suffix.lower() == ".zip":
+        photos, refused = unpack(source, unpacked)
+    else:
+        photos, refused = tuple((path.name, path) for path in _files(source)), ()
+    samples, broken = [], list(refused)
+    for name, path in photos:
+        try:
+            open_photo(path.read_bytes())
+        except ImageError as error:
+            broken.append((name, str(error)))
+        else:
+            read = lambda path=path: open_photo(path.read_bytes()).image  # noqa: E731
+            samples.append(Sample(name=name, class_name=class_name, defect=GOOD, read=read))
+    return samples, broken
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ from ltad.model.ltad import LTAD, build_model
 from ltad.scoring import ScoreStatistics, neutral_statistics
 
 FORMAT_VERSION = 3
-KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration"}
+KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration", "parent"}
 MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
 STATISTICS = "statistics."  # prefix of the tensors that are not the model's
 
@@ -55,8 +55,19 @@ class DataCard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The checkpoint that another was adapted from: its name, and the hash of its tensor file."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointCard:
-    """Everything about a checkpoint but its tensors; metrics is ``evaluate``'s table, if there is one."""
+    """Everything about a checkpoint but its tensors; metrics is ``evaluate``'s table, if there is one.
+
+    parent: what it was adapted from; None for one that was trained.
+    """
 
     path: Path
     config: LTADConfig
@@ -65,6 +76,7 @@ class CheckpointCard:
     data: DataCard
     calibration: Calibration
     metrics: dict[str, Any] | None
+    parent: Parent | None = None
 
     @property
     def name(self) -> str:
@@ -146,6 +158,7 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
             data=build_section(DataCard, values["data"], "data"),
             calibration=_calibration(values["calibration"]),
             metrics=_metrics(folder / "metrics.json"),
+            parent=None if values["parent"] is None else build_section(Parent, values["parent"], "parent"),
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from error
@@ -204,6 +217,7 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "classes": [vars(c) for c in card.classes],
         "data": vars(card.data),
         "calibration": vars(card.calibration),
+        "parent": card.parent and vars(card.parent),
     }
     write_text(card.path / "config.json", json.dumps(values, indent=1, ensure_ascii=False))
 
@@ -222,6 +236,7 @@ def summarise(card: CheckpointCard) -> dict[str, Any]:
         "licence": card.data.licence,
         "foundation": card.foundation.name,
         "classes": [vars(c) for c in card.classes],
+        "parent": card.parent and vars(card.parent),
         "mean": card.metrics["mean"] if card.metrics else None,
         "size": (card.path / "model.safetensors").stat().st_size,
         "sha256": card.sha256(),

@@ -223,6 +223,27 @@ class CalibrationConfig(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdaptConfig(_Section):
+    """Teaching a trained model one class more (ours; not part of a checkpoint's own configuration)."""
+
+    seed: int = 0
+    name_steps: int = 100  # learning the class's pseudo name, the others kept
+    generator_steps: int = 100  # teaching the generator to draw the class, too
+    steps: int = 150  # of phase 2
+    batch_size: int = 8
+    replayed: int = 4  # of a batch, drawn by the generator for the classes that are known; 0 = no replay, they fade
+    learning_rate: float = 3e-4  # a third of phase 2's: what is known is not to be lost
+    name_learning_rate: float = 1e-2
+
+    LIMITS: ClassVar[dict[str, int]] = {"batch_size": 256, "replayed": 255}
+    OFF: ClassVar[frozenset[str]] = frozenset({"seed", "generator_steps", "replayed"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.replayed < self.batch_size, f"replayed must be under batch_size, got {self.replayed}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LTADConfig:
     """The whole method."""
 

@@ -89,6 +89,31 @@ def fit_statistics(
     return statistics, scores, [raw.similarity[m] for m in scored]
 
 
+@torch.no_grad()
+def fit_class_statistics(
+    folds: list[Fold], features: Features, known: ScoreStatistics, config: LTADConfig
+) -> tuple[ScoreStatistics, Tensor, Tensor]:
+    """Fit the statistics of one class's images (two at least) beside those of the classes that are known.
+
+    Gives them as a table of one class, its held-out image scores (n,) and name similarities (n,). What a class of few
+    images borrows is the known classes' average; directions of residuals are the known ones.
+    """
+    if config.scoring.form == "paper":
+        _, scores, similarities = _paper_statistics(folds, features, config)
+        return known.of(torch.zeros(1, dtype=torch.long)), scores[-1], similarities[-1]
+    shared = known.residual_variance.mean(0)
+    along = [_class_moments(judge, features).along(known.basis) for judge in folds]
+    raw = _raw_maps(folds, along, known.basis, shared, features, config)
+    distances = known.memory_mean.mean(0), known.memory_std.square().mean(0)
+    pooled = _Pooled(distances, (known.mean.mean((0, 2)), known.std.square().mean((0, 2))))
+    normal = pooled.statistics(MapSums.of(raw.within))
+    own = _sum(along).of(features.class_ids[:1])
+    variance = residual_variances(own.variance(), own.counts, shared)
+    parts = (known.basis, own.mean(), variance, *(part[None] for part in normal))
+    statistics = ScoreStatistics(*(part.half().float() for part in parts))
+    return statistics, _leave_one_out(raw.within, raw.across, pooled, config), raw.similarity
+
+
 def _paper_statistics(
     judges: list[Fold], features: Features, config: LTADConfig
 ) -> tuple[ScoreStatistics, list[Tensor], list[Tensor]]:

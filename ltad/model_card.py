@@ -18,10 +18,12 @@ def write_model_card(folder: Path) -> None:
 
 def _what(card: CheckpointCard) -> str:
     data = card.data
+    parent = f"- Adapted from: {card.parent.name}, sha256 `{card.parent.sha256}`.\n" if card.parent else ""
     return (
         f"An LTAD checkpoint (Ho, Peng, Vasconcelos, CVPR 2024, re-implemented) on the frozen foundation model "
         f"`{card.foundation.name}` ({card.foundation.image_size} px, sha256 `{card.foundation.sha256[:16]}…`).\n\n"
-        f"- Data: {data.name}, imbalance `{data.imbalance}`, class order {data.order}, split `{data.split_hash}`.\n"
+        f"{parent}- Data: {data.name}, imbalance `{data.imbalance}`, class order {data.order}, "
+        f"split `{data.split_hash}`.\n"
         f"- Licence of the data: {data.licence or 'not stated; ask the owner of the data'}.\n"
         f"- Tensors: {(card.path / 'model.safetensors').stat().st_size / 1e6:.1f} MB, sha256 `{card.sha256()}`."
     )

@@ -77,19 +77,26 @@ def phase2(model: LTAD, features: Features, train_counts: Mapping[str, int], con
         batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator))
         replaced = torch.rand(settings.batch_size, generator=generator) < probabilities[batch.class_ids]
         patches = _real_or_synthesised(model, batch, replaced, settings.synthesis_source, generator)
-        text = model.text_features[batch.class_ids]
-        noise = torch.randn(patches.shape, generator=generator)
-        rebuilt = model.reconstruction(jitter(patches, settings.reconstruction_jitter, noise))
-        chosen = torch.randperm(patches.shape[1], generator=generator)[: settings.semantic_patches]
-        some = patches[:, chosen]
-        noise = noise[:, chosen] if settings.same_noise else torch.randn(some.shape, generator=generator)
-        noised = jitter(some, settings.semantic_jitter, noise)
-        semantic = semantic_loss(model.semantic(some, text), model.semantic(noised, text))
-        return reconstruction_loss(rebuilt, patches) + settings.semantic_weight * semantic
+        return phase2_loss(model, patches, batch.class_ids, settings, generator)
 
     module = nn.ModuleDict({"reconstruction": model.reconstruction, "semantic": model.semantic})
     groups = [{"params": list(module.parameters()), "lr": settings.learning_rate}]
     return Stage(prefix + "phase2", settings.steps, module, groups, loss, settings.gradient_clip, settings.weight_decay)
+
+
+def phase2_loss(
+    model: LTAD, patches: Tensor, class_ids: Tensor, settings: Phase2Config, generator: torch.Generator
+) -> Tensor:
+    """How badly noised patches (B, N, D) are rebuilt, and told from clean ones by their classes' (B,) prompts."""
+    text = model.text_features[class_ids]
+    noise = torch.randn(patches.shape, generator=generator)
+    rebuilt = model.reconstruction(jitter(patches, settings.reconstruction_jitter, noise))
+    chosen = torch.randperm(patches.shape[1], generator=generator)[: settings.semantic_patches]
+    some = patches[:, chosen]
+    noise = noise[:, chosen] if settings.same_noise else torch.randn(some.shape, generator=generator)
+    noised = jitter(some, settings.semantic_jitter, noise)
+    semantic = semantic_loss(model.semantic(some, text), model.semantic(noised, text))
+    return reconstruction_loss(rebuilt, patches) + settings.semantic_weight * semantic
 
 
 @torch.no_grad()
@@ -137,12 +144,17 @@ def fit(
     run_stage(phase1(model, features, foundation, config, prefix), config.seed, folder, progress)
     model.read_names(foundation)
     run_stage(phase2(model, features, train_counts, config, prefix), config.seed + 1, folder, progress)
+    return finished(model)
+
+
+def finished(model: LTAD) -> LTAD:
+    """The model as a checkpoint keeps it: exact in half precision, and not to be trained."""
     state = model.state_dict().items()
     model.load_state_dict({name: t.half().float() if t.is_floating_point() else t for name, t in state})
     return model.eval().requires_grad_(False)
 
 
-def _with_views(features: Features, views: Views | None, seen: Tensor) -> Features:
+def with_views(features: Features, views: Views | None, seen: Tensor) -> Features:
     """The images that are seen (n,), and the copies that were made of them."""
     images = features.take(seen.nonzero()[:, 0])
     return images.join(views.features.take(seen[views.sources].nonzero()[:, 0])) if views else images
@@ -179,10 +191,10 @@ def train(
     folds = []
     shorter = replace(config, phase2=replace(config.phase2, steps=config.calibration.phase2_steps))
     for fold in range(config.calibration.folds):
-        seen = _with_views(features, views, dealt != fold)
+        seen = with_views(features, views, dealt != fold)
         model = fit(seen, foundation, counts, shorter, prefix=f"fold{fold + 1}-", folder=folder, progress=progress)
         folds.append(Fold(model, (dealt == fold).nonzero()[:, 0]))
-    everything = _with_views(features, views, torch.ones_like(dealt, dtype=torch.bool))
+    everything = with_views(features, views, torch.ones_like(dealt, dtype=torch.bool))
     final = fit(everything, foundation, counts, config, folder=folder, progress=progress)
     statistics, scores, similarities = fit_statistics(folds, final, features, config)
     tail = tail_classes(counts)

@@ -37,7 +37,7 @@ def test_linked_files_exist() -> None:
         assert target.startswith("http") or (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("command", ["inspect", "checkpoints", "splits", "train", "evaluate"])
+@pytest.mark.parametrize("command", ["inspect", "checkpoints", "splits", "train", "evaluate", "adapt"])
 def test_the_commands_shown_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(rf"^ltad {command}\b", README, flags=re.M)
     with pytest.raises(SystemExit) as caught:

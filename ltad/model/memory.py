@@ -75,16 +75,37 @@ class PatchMemory(nn.Module):
         """
         layer = maps[self.layer]
         self._fit_coordinates(layer, class_ids)
-        count = self.exemplars.shape[1]
         chosen = torch.zeros(self.exemplars.shape)
         for class_id in class_ids.unique().tolist():
-            members = layer[class_ids == class_id]
-            share = -(-CANDIDATES // len(members))
-            candidates = torch.cat([_some(self.coordinates(m[None]).flatten(0, 2), share, generator) for m in members])
-            indices = spread_out(candidates, count)
-            chosen[class_id] = candidates[indices[torch.arange(count) % len(indices)]]
+            chosen[class_id] = self._choose(self._candidates(layer[class_ids == class_id], generator))
         self.step.copy_((chosen.abs().amax((0, 1)) / LEVELS).clamp(min=1e-4).half())
-        self.exemplars.copy_((chosen / self.step).round().clamp(-LEVELS, LEVELS))
+        self.exemplars.copy_(self._in_steps(chosen))
+
+    @torch.no_grad()
+    def remember_class(self, maps: Sequence[Tensor], class_id: int, generator: torch.Generator, *, keep: bool) -> None:
+        """Choose the exemplars of one class among the patches of its images, given all their maps, and its own.
+
+        The coordinates stay those of the classes that they were made for. keep: whether what the class has is among
+        the candidates.
+        """
+        candidates = self._candidates(maps[self.layer], generator)
+        if keep:
+            candidates = torch.cat([self.exemplars[class_id] * self.step, candidates])
+        self.exemplars[class_id] = self._in_steps(self._choose(candidates)).to(self.exemplars.dtype)
+
+    def _candidates(self, layer: Tensor, generator: torch.Generator) -> Tensor:
+        """Coordinates (P, d) of about ``CANDIDATES`` patches of a class's maps (n, C, h, w)."""
+        share = -(-CANDIDATES // len(layer))
+        return torch.cat([_some(self.coordinates(m[None]).flatten(0, 2), share, generator) for m in layer])
+
+    def _choose(self, candidates: Tensor) -> Tensor:
+        """As many candidates as there are exemplars of a class, the first ones already as spread out as few can be."""
+        count = self.exemplars.shape[1]
+        indices = spread_out(candidates, count)
+        return candidates[indices[torch.arange(count) % len(indices)]]
+
+    def _in_steps(self, chosen: Tensor) -> Tensor:
+        return (chosen / self.step).round().clamp(-LEVELS, LEVELS)
 
     def _fit_coordinates(self, layer: Tensor, class_ids: Tensor) -> None:
         """Find the principal directions of standardised, averaged patches, each class counting the same."""

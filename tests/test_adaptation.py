@@ -1,0 +1,172 @@
+"""One class more, from a few good images and none of the old ones."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import quiet, toy_picture
+from PIL import Image
+
+from ltad.__main__ import main
+from ltad.adaptation import FEWEST, adapt, steps_for
+from ltad.checkpoint import Checkpoint, load_checkpoint
+from ltad.config import AdaptConfig
+from ltad.data import GOOD, Dataset, Sample
+from ltad.errors import DatasetError
+from ltad.evaluation import evaluate
+from ltad.foundation import FoundationModel
+from ltad.predictor import Predictor
+
+SHORT = AdaptConfig(name_steps=30, generator_steps=10, steps=20)
+
+
+def rings(seed: int) -> Image.Image:
+    """A product that the toy checkpoint does not know."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:96, :128] + generator.uniform(-1, 1, (2, 1, 1))
+    wave = np.sin(np.hypot(x - 64, y - 48) / 2.5)[..., None] > 0
+    picture = np.where(wave, (210, 120, 30), (60, 20, 90)) + generator.normal(0, 4, (96, 128, 3))
+    return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
+
+
+def samples(count: int, seed: int = 0) -> list[Sample]:
+    return [
+        Sample(name=f"{i}.png", class_name="rings", defect=GOOD, read=lambda i=i: rings(100 * seed + i))
+        for i in range(count)
+    ]
+
+
+def taught(parent: Checkpoint, output: Path, foundation: FoundationModel, **changes: Any) -> Checkpoint:
+    settings = changes.pop("settings", SHORT)
+    images, name = changes.pop("images", samples(6)), changes.pop("name", "rings")
+    given = {"command": "adapt", "progress": quiet} | changes
+    return adapt(parent, images, name, foundation, settings, output, **given)
+
+
+@pytest.fixture(scope="module")
+def adapted(predictor: Predictor, foundation: FoundationModel, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return taught(predictor.checkpoint, tmp_path_factory.mktemp("adapted") / "more", foundation)
+
+
+def test_the_new_class_is_recognised_and_its_defects_stand_out(
+    adapted: Checkpoint, foundation: FoundationModel
+) -> None:
+    predictor = Predictor(foundation, adapted)
+    good = [predictor.predict(rings(seed)) for seed in range(900, 904)]
+    assert {p.class_name for p in good} == {"rings"} and all(p.known for p in good)
+    spoilt = np.array(rings(950))
+    spoilt[30:60, 40:70] = (240, 240, 240)
+    bad = predictor.predict(Image.fromarray(spoilt))
+    assert bad.image_score > max(p.image_score for p in good) + 1
+    assert bad.regions and bad.regions[0].box[0] < 70 and bad.regions[0].box[1] < 60
+
+
+def test_the_known_classes_are_kept(
+    adapted: Checkpoint, predictor: Predictor, toy_data: Dataset, foundation: FoundationModel
+) -> None:
+    before = evaluate(toy_data, predictor, auto=True, progress=quiet)["mean"]["all"]
+    after = evaluate(toy_data, Predictor(foundation, adapted), auto=True, progress=quiet)["mean"]["all"]
+    assert after["image_auroc"] >= before["image_auroc"] - 0.05
+    assert after["class_accuracy"] >= before["class_accuracy"] - 0.05
+
+
+def test_the_folder_is_an_ordinary_checkpoint_that_names_its_parent(
+    adapted: Checkpoint, predictor: Predictor, foundation: FoundationModel
+) -> None:
+    loaded = load_checkpoint(adapted.card.path, foundation)
+    for mine, theirs in zip(loaded.model.state_dict().items(), adapted.model.state_dict().items(), strict=True):
+        assert mine[0] == theirs[0] and torch.equal(mine[1], theirs[1])
+    assert loaded.card.class_names == (*predictor.card.class_names, "rings")
+    assert loaded.card.parent and loaded.card.parent.sha256 == predictor.card.sha256()
+    assert len(loaded.card.calibration.scores["rings"]) == 6
+    assert not (adapted.card.path / ".training").exists()
+    again = taught(loaded, adapted.card.path.parent / "again", foundation, name="more rings", images=samples(4, 7))
+    assert len(again.card.classes) == 5
+
+
+class Interrupted(Exception):
+    """What stops a run in its middle."""
+
+
+def test_a_run_that_goes_on_ends_as_one_that_never_stopped(
+    adapted: Checkpoint,
+    predictor: Predictor,
+    foundation: FoundationModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ltad.stages.SAVE_EVERY", 5)
+
+    def stop(stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        if stage == "phase2" and step == 13:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        taught(predictor.checkpoint, tmp_path / "more", foundation, progress=stop)
+    assert (tmp_path / "more" / ".training" / "phase2.safetensors").is_file()
+    assert not (tmp_path / "more" / "config.json").exists()
+    resumed = taught(predictor.checkpoint, tmp_path / "more", foundation, resume=True)
+    for name, tensor in resumed.model.state_dict().items():
+        assert torch.equal(tensor, adapted.model.state_dict()[name]), name
+    for mine, theirs in zip(resumed.statistics, adapted.statistics, strict=True):
+        assert torch.equal(mine, theirs)
+    assert resumed.card.calibration == adapted.card.calibration
+
+
+def test_a_known_class_is_refined_under_its_own_name(
+    predictor: Predictor, foundation: FoundationModel, tmp_path: Path
+) -> None:
+    more = [Sample(name=f"{i}", class_name="", defect=GOOD, read=lambda i=i: toy(i)) for i in range(5)]
+    refined = taught(predictor.checkpoint, tmp_path / "refined", foundation, name="stripes", images=more)
+    before, after = (next(c for c in card.classes if c.name == "stripes") for card in (predictor.card, refined.card))
+    assert after.n_train == before.n_train + 5 and len(refined.card.classes) == len(predictor.card.classes)
+    assert len(refined.card.calibration.scores["stripes"]) == 5  # it had none of its own
+    names = refined.model.name_features, predictor.checkpoint.model.name_features
+    assert torch.equal(*names)
+
+
+def toy(seed: int) -> Image.Image:
+    return Image.fromarray(toy_picture("stripes", np.random.default_rng(seed)).astype(np.uint8))
+
+
+def test_a_name_can_start_from_a_word(predictor: Predictor, foundation: FoundationModel, tmp_path: Path) -> None:
+    settings = replace(SHORT, name_steps=1, generator_steps=0, steps=1)
+    output = taught(predictor.checkpoint, tmp_path / "word", foundation, settings=settings, start="ring")
+    nearest = Predictor(foundation, output).nearest_words()["rings"]
+    assert nearest[0] in ("ring", "rings")
+    with pytest.raises(ValueError, match="is empty"):
+        taught(predictor.checkpoint, tmp_path / "none", foundation, settings=settings, start=" ")
+
+
+def test_too_few_images_and_no_time_are_refused(
+    predictor: Predictor, foundation: FoundationModel, tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError, match=f"3 images are too few.*at least {FEWEST}"):
+        taught(predictor.checkpoint, tmp_path / "few", foundation, images=samples(3))
+    with pytest.raises(ValueError, match="minutes must be over 0"):
+        steps_for(0)
+    assert steps_for(6).steps == 2 * steps_for(3).steps
+    with pytest.raises(ValueError, match="replayed"):
+        AdaptConfig(replayed=8)
+
+
+def test_the_command_adapts_and_names_what_it_leaves_out(
+    toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "good"
+    folder.mkdir()
+    for i in range(5):
+        rings(i).save(folder / f"{i}.png")
+    (folder / "broken.png").write_bytes(b"nothing")
+    arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]
+    assert main([*arguments, "--output", str(tmp_path / "new"), "--minutes", "0.1", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "left out “broken.png”" in said.err
+    summary = json.loads(said.out)
+    assert summary["classes"][-1] == {"name": "rings", "n_train": 5, "group": summary["classes"][-1]["group"]}
+    assert summary["parent"]["name"] == "toy"
+    assert "Adapted from: toy" in (tmp_path / "new" / "README.md").read_text()
