@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     adapt.add_argument("--output", required=True, type=Path, metavar="DIR")
     adapt.add_argument("--minutes", type=float, default=3.0, metavar="M", help="of training, on two CPU cores")
     adapt.add_argument("--start", metavar="WORD", help="from which the name starts; left out: the nearest known name")
+    adapt.add_argument(
+        "--exclude", nargs="+", default=[], metavar="FILE", help="photographs that are not to be learned"
+    )
     adapt.add_argument("--seed", type=int, default=0)
     adapt.add_argument("--no-replay", action="store_true", help="let the other classes fade, to see what replay is for")
     adapt.add_argument("--resume", action="store_true", help="go on with an interrupted run")
@@ -198,19 +201,30 @@ def _adapt(options: argparse.Namespace) -> int:
     from tempfile import TemporaryDirectory
 
     from ltad.adaptation import adapt, steps_for
+    from ltad.archives import Unpacked, unpack
+    from ltad.checkpoint import summarise
+    from ltad.datacheck import as_samples, check_photographs
     from ltad.model_card import write_model_card
 
-    predictor, bars = _predictor(options), Bars()
     settings = replace(steps_for(options.minutes), seed=options.seed)
     if options.no_replay:
         settings = replace(settings, replayed=0)
-    with TemporaryDirectory() as unpacked:
-        samples, refused = _good_photographs(options.images, Path(unpacked), options.class_name)
-        for name, reason in refused:
+    predictor, bars = _predictor(options), Bars()
+    with TemporaryDirectory() as folder:
+        if options.images.suffix.lower() == ".zip":
+            found = unpack(options.images, folder)
+        else:
+            found = Unpacked(tuple((path.name, path) for path in _files(options.images)), ())
+        check = check_photographs(found.photos, predictor.foundation, bars, found.refused)
+        for name, reason in check.refused:
             print(f"left out “{name}”: {reason}", file=sys.stderr)
+        for checked in check.photographs:
+            if checked.name not in options.exclude and (remarks := checked.remarks()):
+                print(f"look at “{checked.name}”: it {', and it '.join(remarks)}", file=sys.stderr)
+        kept = [checked for checked in check.photographs if checked.name not in options.exclude]
         checkpoint = adapt(
             predictor.checkpoint,
-            samples,
+            as_samples(kept, options.class_name),
             options.class_name,
             predictor.foundation,
             settings,
@@ -222,32 +236,8 @@ def _adapt(options: argparse.Namespace) -> int:
         )
     bars.close()
     write_model_card(options.output)
-    from ltad.checkpoint import summarise
-
     print(json.dumps(summarise(checkpoint.card)) if options.json else f"wrote {options.output}")
     return 0
-
-
-def _good_photographs(source: Path, unpacked: Path, class_name: str) -> tuple[list[Any], list[tuple[str, str]]]:
-    """The photographs of a folder or a ZIP, and by name and reason those that are none."""
-    from ltad.archives import unpack
-    from ltad.data import GOOD, Sample
-    from ltad.images import open_photo
-
-    if source.suffix.lower() == ".zip":
-        photos, refused = unpack(source, unpacked)
-    else:
-        photos, refused = tuple((path.name, path) for path in _files(source)), ()
-    samples, broken = [], list(refused)
-    for name, path in photos:
-        try:
-            open_photo(path.read_bytes())
-        except ImageError as error:
-            broken.append((name, str(error)))
-        else:
-            read = lambda path=path: open_photo(path.read_bytes()).image  # noqa: E731
-            samples.append(Sample(name=name, class_name=class_name, defect=GOOD, read=read))
-    return samples, broken
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -162,10 +162,13 @@ def test_the_command_adapts_and_names_what_it_leaves_out(
     for i in range(5):
         rings(i).save(folder / f"{i}.png")
     (folder / "broken.png").write_bytes(b"nothing")
+    rings(0).save(folder / "twice.jpg", quality=95)
     arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]
-    assert main([*arguments, "--output", str(tmp_path / "new"), "--minutes", "0.1", "--json"]) == 0
+    assert (
+        main([*arguments, "--output", str(tmp_path / "new"), "--minutes", "0.1", "--json", "--exclude", "4.png"]) == 0
+    )
     said = capsys.readouterr()
-    assert "left out “broken.png”" in said.err
+    assert "left out “broken.png”" in said.err and "look at “twice.jpg”: it shows the same as “0.png”" in said.err
     summary = json.loads(said.out)
     assert summary["classes"][-1] == {"name": "rings", "n_train": 5, "group": summary["classes"][-1]["group"]}
     assert summary["parent"]["name"] == "toy"
