@@ -129,6 +129,18 @@ def _predictor(options: argparse.Namespace) -> Any:
     return Predictor.from_checkpoint(folder, foundation)
 
 
+class Lines:
+    """Progress for machines: a JSON object a step on stderr."""
+
+    def __call__(self, stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        """Write where the stage is."""
+        line = {"stage": stage, "step": step, "steps": steps, "loss": loss}
+        print(json.dumps(line), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class Bars:
     """Progress on a terminal: one bar per stage; nothing where stderr is no terminal."""
 
@@ -209,7 +221,7 @@ def _adapt(options: argparse.Namespace) -> int:
     settings = replace(steps_for(options.minutes), seed=options.seed)
     if options.no_replay:
         settings = replace(settings, replayed=0)
-    predictor, bars = _predictor(options), Bars()
+    predictor, bars = _predictor(options), Lines() if options.json else Bars()
     with TemporaryDirectory() as folder:
         if options.images.suffix.lower() == ".zip":
             found = unpack(options.images, folder)

@@ -53,6 +53,18 @@ def steps_for(minutes: float) -> AdaptConfig:
     return replace(base, **steps)
 
 
+def steps_to_do(settings: AdaptConfig) -> dict[str, int]:
+    """How many steps each optimisation of an adaptation takes, in their order; a class that is known learns no name."""
+    kinds = {"name": settings.name_steps, "generator": settings.generator_steps, "phase2": settings.steps}
+    passes = {"fold1-": FOLD_SHARE, "fold2-": FOLD_SHARE, "": 1.0}
+    return {
+        prefix + kind: max(1, round(share * steps))
+        for prefix, share in passes.items()
+        for kind, steps in kinds.items()
+        if steps
+    }
+
+
 def adapt(
     parent: Checkpoint,
     samples: Sequence[Sample],

@@ -23,3 +23,11 @@ class CheckpointError(LTADError):
 
 class ArchiveError(LTADError):
     """A ZIP archive that is refused as a whole."""
+
+
+class TrainingError(LTADError):
+    """A training cannot go on as it is."""
+
+
+class JobError(LTADError):
+    """A background job that is not there, or that cannot be taken or changed now."""

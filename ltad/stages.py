@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ltad.errors import TrainingError
 from ltad.features import Progress
 from ltad.files import whole_file
 
@@ -66,7 +67,10 @@ def learning_rate_factor(step: int, steps: int) -> float:
 
 
 def run_stage(stage: Stage, seed: int, folder: StageFolder | None, progress: Progress) -> None:
-    """Run a stage to its end, from its saved state if there is one; the module is changed in place."""
+    """Run a stage to its end, from its saved state if there is one; the module is changed in place.
+
+    Raises TrainingError where the loss is no number.
+    """
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(stage.groups, weight_decay=stage.weight_decay)
     rates = [group["lr"] for group in optimiser.param_groups]
@@ -77,6 +81,11 @@ def run_stage(stage: Stage, seed: int, folder: StageFolder | None, progress: Pro
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * learning_rate_factor(step, stage.steps)
         loss = stage.loss(generator)
+        if not loss.isfinite():
+            raise TrainingError(
+                f"The loss of {stage.name} is {loss.item()} at step {step + 1}, so nothing can be learned from it. "
+                "What was learned up to the last saved step is kept; go on from there with smaller learning rates."
+            )
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_([p for g in stage.groups for p in g["params"]], stage.gradient_clip)

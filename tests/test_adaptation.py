@@ -10,16 +10,18 @@ import pytest
 import torch
 from conftest import quiet, toy_picture
 from PIL import Image
+from safetensors.torch import load_file
 
 from ltad.__main__ import main
-from ltad.adaptation import FEWEST, adapt, steps_for
+from ltad.adaptation import FEWEST, adapt, steps_for, steps_to_do
 from ltad.checkpoint import Checkpoint, load_checkpoint
 from ltad.config import AdaptConfig
 from ltad.data import GOOD, Dataset, Sample
-from ltad.errors import DatasetError
+from ltad.errors import DatasetError, TrainingError
 from ltad.evaluation import evaluate
 from ltad.foundation import FoundationModel
 from ltad.predictor import Predictor
+from ltad.training import phase2_loss
 
 SHORT = AdaptConfig(name_steps=30, generator_steps=10, steps=20)
 
@@ -86,6 +88,36 @@ def test_the_folder_is_an_ordinary_checkpoint_that_names_its_parent(
     assert not (adapted.card.path / ".training").exists()
     again = taught(loaded, adapted.card.path.parent / "again", foundation, name="more rings", images=samples(4, 7))
     assert len(again.card.classes) == 5
+
+
+def test_the_steps_are_those_that_were_announced(
+    predictor: Predictor, foundation: FoundationModel, tmp_path: Path
+) -> None:
+    told: dict[str, int] = {}
+    settings = replace(SHORT, name_steps=3, generator_steps=2, steps=5)
+
+    def note(stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        if loss is not None:
+            told[stage] = steps
+
+    taught(predictor.checkpoint, tmp_path / "steps", foundation, settings=settings, progress=note)
+    assert told == steps_to_do(settings)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_learned(
+    predictor: Predictor, foundation: FoundationModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ltad.stages.SAVE_EVERY", 2)
+    steps = iter(range(100))
+
+    def spoilt(*arguments: Any) -> torch.Tensor:
+        return phase2_loss(*arguments) * (torch.nan if next(steps) == 5 else 1.0)
+
+    monkeypatch.setattr("ltad.adaptation.phase2_loss", spoilt)
+    with pytest.raises(TrainingError, match="fold1-phase2 is nan at step 6"):
+        taught(predictor.checkpoint, tmp_path / "nan", foundation)
+    state = load_file(tmp_path / "nan" / ".training" / "fold1-phase2.safetensors")
+    assert all(tensor.isfinite().all() for tensor in state.values() if tensor.is_floating_point())
 
 
 class Interrupted(Exception):
@@ -169,6 +201,8 @@ def test_the_command_adapts_and_names_what_it_leaves_out(
     )
     said = capsys.readouterr()
     assert "left out “broken.png”" in said.err and "look at “twice.jpg”: it shows the same as “0.png”" in said.err
+    told = [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
+    assert told[-1]["stage"] == "phase2" and told[-1]["step"] == told[-1]["steps"] and told[-1]["loss"] > 0
     summary = json.loads(said.out)
     assert summary["classes"][-1] == {"name": "rings", "n_train": 5, "group": summary["classes"][-1]["group"]}
     assert summary["parent"]["name"] == "toy"

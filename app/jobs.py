@@ -1,0 +1,334 @@
+"""Background adaptations that survive a closed tab and a restarted server.
+
+A job is a folder: its photographs, a state file that is always whole, and the checkpoint that comes out. One worker
+process at a time runs the very command that a person would type, with fewer threads and less priority than the page.
+Whoever knows a job's id, which cannot be guessed, may look at it and change it.
+"""
+
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from ltad.adaptation import steps_for, steps_to_do
+from ltad.errors import JobError
+from ltad.files import write_text
+
+logger = logging.getLogger(__name__)
+State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+LIVE: tuple[State, ...] = ("queued", "running")
+
+MAX_WAITING = 8  # jobs in the queue
+MAX_MINUTES = 15.0
+MAX_PHOTOGRAPHS = 200
+OVERTIME = 5.0  # times the minutes asked for, after which a job is stopped
+GRACE = 180.0  # seconds beyond that, for reading and encoding the photographs
+FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
+KEPT_SECONDS = 48 * 3600  # that a finished job is kept
+KEPT_BYTES = 2_000_000_000  # of all jobs together
+LOSSES = 200  # points of the curve
+NICENESS = 10
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is known of a job. step and steps: of all optimisations together. losses: (step, loss) of the curve."""
+
+    id: str
+    checkpoint: str
+    class_name: str
+    minutes: float
+    photographs: int
+    created: float
+    state: State = "queued"
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    eta_seconds: float | None = None
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    message: str = ""
+    output: str = ""
+    finished: float | None = None
+
+    def report(self) -> dict[str, object]:
+        """The job as the web interface gives it."""
+        return {
+            "state": self.state,
+            "step": self.step,
+            "steps": self.steps,
+            "eta_seconds": self.eta_seconds,
+            "loss": self.losses[-1][1] if self.losses else None,
+            "message": self.message,
+            "checkpoint": Path(self.output).name if self.state == "done" else None,
+        }
+
+
+class Jobs:
+    """All jobs below one folder, and the thread that runs them one after the other."""
+
+    def __init__(self, root: Path) -> None:
+        """Find what is there: what was waiting goes on waiting, what was running was interrupted."""
+        self.root = root
+        self._changed = threading.Condition()
+        self._process: subprocess.Popen[str] | None = None
+        self._closed = False
+        root.mkdir(parents=True, exist_ok=True)
+        self._queue = []
+        for job in sorted(self._all(), key=lambda job: job.created):
+            if job.state == "running":
+                self._save(replace(job, state="interrupted", message="The server stopped while this was running."))
+            if job.state == "queued":
+                self._queue.append(job.id)
+        self.sweep()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the worker; a running job is interrupted."""
+        with self._changed:
+            self._closed = True
+            if self._process:
+                self._process.kill()
+            self._changed.notify_all()
+        self._thread.join()
+
+    def submit(
+        self, photographs: Sequence[Path], checkpoint: str, class_name: str, minutes: float, start: str = ""
+    ) -> Job:
+        """Take a job and give it; JobError where it cannot be taken. checkpoint: a name or a folder."""
+        name = class_name.strip()
+        if not re.fullmatch(r"[\w][\w .-]{0,39}", name):
+            raise JobError("The product needs a name of 1 to 40 letters, digits, spaces, dots, hyphens or underscores.")
+        if not 0 < minutes <= MAX_MINUTES:
+            raise JobError(f"A training may take up to {MAX_MINUTES:.0f} minutes; {minutes:g} were asked for.")
+        if len(photographs) > MAX_PHOTOGRAPHS:
+            raise JobError(f"These are {len(photographs)} photographs; {MAX_PHOTOGRAPHS} can be learned from at once.")
+        self.sweep()
+        size = sum(path.stat().st_size for path in photographs)
+        if shutil.disk_usage(self.root).free < FREE_BYTES + size:
+            raise JobError("The server's disk is nearly full. Try again later, or with fewer photographs.")
+        job = Job(
+            id=secrets.token_urlsafe(16),
+            checkpoint=checkpoint,
+            class_name=name.replace(" ", "_"),
+            minutes=minutes,
+            photographs=len(photographs),
+            created=time.time(),
+            steps=sum(steps_to_do(steps_for(minutes)).values()),
+        )
+        folder = self.folder(job.id)
+        job = replace(job, output=str(folder / f"{job.class_name}-{job.id[:6].lower().replace('_', '-')}"))
+        with self._changed:
+            if len(self._queue) >= MAX_WAITING:
+                raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
+            try:
+                (folder / "photographs").mkdir(parents=True)
+                for number, path in enumerate(photographs):
+                    shutil.copyfile(path, folder / "photographs" / f"{number:04}{path.suffix.lower()}")
+                write_text(folder / "start.txt", start)
+                self._save(job)
+            except OSError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise JobError(f"The photographs could not be stored: {error.strerror}. Try again later.") from error
+            self._queue.append(job.id)
+            self._changed.notify_all()
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """A job by its id; JobError where there is none."""
+        path = self.folder(job_id) / "job.json"
+        if not path.is_file():
+            raise JobError("This training is not there: it was swept, or never was. Start a new one.")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Job(**values | {"losses": [tuple(point) for point in values["losses"]]})
+
+    def place(self, job_id: str) -> int:
+        """How many jobs are before a queued one; 0 where it is the next, or not queued."""
+        with self._changed:
+            before = self._queue.index(job_id) if job_id in self._queue else 0
+            return before + (self._process is not None and job_id in self._queue)
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job that waits or runs, at once; one that is over stays as it is."""
+        with self._changed:
+            job = self.get(job_id)
+            if job.state not in LIVE:
+                return job
+            if job_id in self._queue:
+                self._queue.remove(job_id)
+            job = replace(job, state="cancelled", eta_seconds=None, finished=time.time(), message="")
+            self._save(job)
+            if self._process and self._running == job_id:
+                self._process.kill()
+            return job
+
+    def resume(self, job_id: str) -> Job:
+        """Let an interrupted, failed or cancelled job go on where it stopped."""
+        with self._changed:
+            job = self.get(job_id)
+            if job.state in (*LIVE, "done"):
+                return job
+            if len(self._queue) >= MAX_WAITING:
+                raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
+            job = replace(job, state="queued", message="", finished=None)
+            self._save(job)
+            self._queue.append(job_id)
+            self._changed.notify_all()
+            return job
+
+    def sweep(self) -> None:
+        """Remove jobs that are over and old, then the oldest ones until all fit; folders without a state, too."""
+        with self._changed:
+            jobs = {job.id: job for job in self._all()}
+            for folder in self.root.iterdir():
+                if folder.name not in jobs:
+                    shutil.rmtree(folder, ignore_errors=True)
+            over = sorted((job for job in jobs.values() if job.state not in LIVE), key=lambda job: job.created)
+            sizes = {job_id: _size(self.folder(job_id)) for job_id in jobs}
+            for job in over:
+                if time.time() - job.created > KEPT_SECONDS or sum(sizes.values()) > KEPT_BYTES:
+                    shutil.rmtree(self.folder(job.id), ignore_errors=True)
+                    del sizes[job.id]
+
+    def folder(self, job_id: str) -> Path:
+        """Where a job is kept; JobError for what can be no id."""
+        if not re.fullmatch(r"[\w-]{22}", job_id):
+            raise JobError("This is no training's id.")
+        return self.root / job_id
+
+    def _all(self) -> Iterator[Job]:
+        for path in self.root.glob("*/job.json"):
+            try:
+                yield self.get(path.parent.name)
+            except (JobError, ValueError, TypeError) as error:
+                logger.warning("%s is no job: %s", path.parent, error)
+
+    def _save(self, job: Job) -> None:
+        write_text(self.folder(job.id) / "job.json", json.dumps(asdict(job)))
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                if self._closed:
+                    return
+                self._running = self._queue.pop(0)
+                job = replace(self.get(self._running), state="running", stage="", message="")
+                self._save(job)
+                self._process = self._start(job)
+            try:
+                self._follow(job, self._process)
+            except Exception:
+                logger.exception("the worker of a job could not be followed")
+                self._process.kill()
+                self._update(replace(job, state="failed", message="Something unexpected went wrong.", eta_seconds=None))
+            with self._changed:
+                self._process = None
+
+    def _start(self, job: Job) -> "subprocess.Popen[str]":
+        folder = self.folder(job.id)
+        command = [sys.executable, "-m", "ltad", "adapt", "--json", "--resume", "--minutes", str(job.minutes)]
+        command += ["--images", str(folder / "photographs"), "--checkpoint", job.checkpoint]
+        command += ["--class-name", job.class_name, "--output", job.output]
+        if start := (folder / "start.txt").read_text(encoding="utf-8"):
+            command += ["--start", start]
+        threads = str(max(1, (os.cpu_count() or 2) // 2))
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        if hasattr(os, "setpriority"):  # not on Windows
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+        return process
+
+    def _follow(self, job: Job, process: "subprocess.Popen[str]") -> None:
+        """Take down what the worker tells, until it ends; then say how it ended."""
+        clock, said = _Clock(steps_to_do(steps_for(job.minutes))), ""
+        limit = OVERTIME * 60 * job.minutes + GRACE
+        alarm = threading.Timer(limit, process.kill)
+        alarm.start()
+        with process:
+            for line in process.stderr or ():
+                if not line.startswith('{"stage"'):
+                    said = line.strip() or said
+                    continue
+                told = json.loads(line)
+                job = clock.note(job, told["stage"], told["step"], told["steps"], told["loss"])
+                if clock.is_news():
+                    self._update(job)
+        overtime = not alarm.is_alive()
+        alarm.cancel()
+        ended = {"eta_seconds": None, "finished": time.time()}
+        if process.returncode == 0:
+            self._update(replace(job, state="done", step=job.steps, stage="", **ended))
+        elif overtime:
+            self._update(replace(job, state="failed", message=f"It took more than {limit / 60:.0f} minutes.", **ended))
+        elif process.returncode < 0:
+            message = "The training was stopped from outside; it can go on where it was."
+            self._update(replace(job, state="interrupted", message=message, **ended))
+        else:
+            message = said.removeprefix("ltad adapt: ") or "The training ended without a word."
+            self._update(replace(job, state="failed", message=message, **ended))
+
+    def _update(self, job: Job) -> None:
+        """Write a running job's news, unless it was cancelled or swept in the meantime."""
+        with self._changed:
+            if self.folder(job.id).is_dir() and self.get(job.id).state == "running":
+                self._save(job)
+
+
+class _Clock:
+    """Turns what a worker tells into steps done, a curve, and the time that is left."""
+
+    def __init__(self, stages: dict[str, int]) -> None:
+        self._stages = stages
+        self._seconds: dict[str, float] = {}  # a step of each kind takes
+        self._last: tuple[str, int, float] | None = None
+        self._told = 0.0
+
+    def note(self, job: Job, stage: str, step: int, steps: int, loss: float | None) -> Job:
+        """The job with a worker's line taken into account."""
+        if stage not in self._stages or loss is None:
+            return replace(job, stage=f"{stage} {step}/{steps}")
+        now, kind = time.monotonic(), stage.split("-")[-1]
+        if self._last and self._last[0] == stage and step > self._last[1]:
+            took = (now - self._last[2]) / (step - self._last[1])
+            self._seconds[kind] = 0.8 * self._seconds.get(kind, took) + 0.2 * took
+        self._last = (stage, step, now)
+        names = list(self._stages)
+        at = names.index(stage)
+        done = sum(self._stages[name] for name in names[:at]) + step
+        left = {name: self._stages[name] - (step if name == stage else 0) for name in names[at:]}
+        usual = sum(self._seconds.values()) / len(self._seconds) if self._seconds else None
+        eta = (
+            None
+            if usual is None
+            else sum(count * self._seconds.get(name.split("-")[-1], usual) for name, count in left.items())
+        )
+        losses = [*job.losses, (done, round(loss, 5))] if not job.losses or done > job.losses[-1][0] else job.losses
+        if len(losses) > LOSSES:
+            losses = losses[::2]
+        return replace(job, stage=f"{stage} {step}/{steps}", step=done, eta_seconds=eta, losses=losses)
+
+    def is_news(self) -> bool:
+        """Whether it is time to write again: some times a second are enough."""
+        now = time.monotonic()
+        if now - self._told < 0.3:
+            return False
+        self._told = now
+        return True
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

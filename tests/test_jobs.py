@@ -1,0 +1,181 @@
+"""Background jobs, with the worker process that a person's command would be."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_adaptation import rings
+
+from app import jobs as module
+from app.jobs import Job, Jobs
+from ltad.errors import JobError
+from ltad.foundation import FoundationModel
+from ltad.predictor import Predictor
+
+SHORT = 0.1  # minutes
+WAIT = 150.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("photographs")
+    for i in range(5):
+        rings(i).save(folder / f"{i}.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(tmp_path / "jobs")
+    yield jobs
+    jobs.close()
+
+
+def wait(jobs: Jobs, job_id: str, holds: Callable[[Job], bool]) -> Job:
+    deadline = time.monotonic() + WAIT
+    while not holds(job := jobs.get(job_id)):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.05)
+    return job
+
+
+def over(job: Job) -> bool:
+    return job.state not in module.LIVE
+
+
+def trains(job: Job) -> bool:
+    return job.state == "running" and job.step > 0
+
+
+def test_a_job_trains_tells_and_leaves_a_checkpoint(
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, foundation: FoundationModel
+) -> None:
+    job = jobs.submit(photographs, str(toy_checkpoint), "ring s", SHORT)
+    running = wait(jobs, job.id, trains)
+    assert running.steps > running.step and "/" in running.stage
+    done = wait(jobs, job.id, over)
+    assert done.state == "done" and done.step == done.steps and done.losses, done
+    predictor = Predictor.from_checkpoint(done.output, foundation)
+    assert predictor.predict(rings(90)).class_name == "ring_s"
+    assert done.report() == {
+        "state": "done",
+        "step": done.steps,
+        "steps": done.steps,
+        "eta_seconds": None,
+        "loss": done.losses[-1][1],
+        "message": "",
+        "checkpoint": Path(done.output).name,
+    }
+
+
+def test_a_killed_worker_and_a_restarted_server_lose_nothing(
+    photographs: list[Path], toy_checkpoint: Path, tmp_path: Path
+) -> None:
+    first = Jobs(tmp_path / "jobs")
+    whole = first.submit(photographs, str(toy_checkpoint), "rings", SHORT)
+    assert wait(first, whole.id, over).state == "done"
+    job = first.submit(photographs, str(toy_checkpoint), "rings", SHORT)
+    wait(first, job.id, lambda job: job.step > job.steps / 3)
+    assert first._process
+    os.kill(first._process.pid, signal.SIGKILL)
+    assert wait(first, job.id, over).state == "interrupted"
+    first.resume(job.id)
+    wait(first, job.id, trains)
+    first.close()  # the server goes down in the middle
+    second = Jobs(tmp_path / "jobs")
+    assert second.get(job.id).state == "interrupted"
+    second.resume(job.id)
+    done = wait(second, job.id, over)
+    assert done.state == "done"
+    mine, theirs = (load_file(Path(second.get(i).output) / "model.safetensors") for i in (job.id, whole.id))
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    second.close()
+
+
+def test_cancelling_a_waiting_and_a_running_job(jobs: Jobs, photographs: list[Path], toy_checkpoint: Path) -> None:
+    running = jobs.submit(photographs, str(toy_checkpoint), "a", SHORT)
+    waiting = jobs.submit(photographs, str(toy_checkpoint), "b", SHORT)
+    wait(jobs, running.id, lambda job: job.state == "running")
+    assert jobs.place(waiting.id) == 1
+    assert jobs.cancel(waiting.id).state == "cancelled"
+    wait(jobs, running.id, trains)
+    started = time.monotonic()
+    jobs.cancel(running.id)
+    while jobs._process:
+        assert time.monotonic() - started < 5
+        time.sleep(0.02)
+    assert jobs.get(running.id).state == "cancelled"
+    assert not (Path(running.output) / "config.json").exists()
+    assert jobs.cancel(running.id).state == "cancelled"
+
+
+def test_a_job_that_cannot_succeed_says_why(jobs: Jobs, photographs: list[Path]) -> None:
+    job = jobs.submit(photographs[:3], "demo-exp100", "few", SHORT)
+    failed = wait(jobs, job.id, over)
+    assert failed.state == "failed" and failed.message.startswith("3 images are too few")
+
+
+def test_what_cannot_be_taken_is_refused_in_a_sentence(
+    jobs: Jobs, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("", "../evil", "x" * 41, "a\nb"):
+        with pytest.raises(JobError, match="needs a name"):
+            jobs.submit(photographs, "demo-exp100", name, SHORT)
+    with pytest.raises(JobError, match="up to 15 minutes"):
+        jobs.submit(photographs, "demo-exp100", "a", 100)
+    with pytest.raises(JobError, match="201 photographs"):
+        jobs.submit(photographs[:1] * 201, "demo-exp100", "a", SHORT)
+    monkeypatch.setattr(module, "MAX_WAITING", 0)
+    with pytest.raises(JobError, match="waiting already"):
+        jobs.submit(photographs, "demo-exp100", "a", SHORT)
+    monkeypatch.setattr(module, "MAX_WAITING", 8)
+    monkeypatch.setattr(module, "FREE_BYTES", shutil.disk_usage(jobs.root).total)
+    with pytest.raises(JobError, match="disk is nearly full"):
+        jobs.submit(photographs, "demo-exp100", "a", SHORT)
+    assert list(jobs.root.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_no_half_job(
+    jobs: Jobs, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.shutil, "copyfile", full)
+    with pytest.raises(JobError, match="No space left"):
+        jobs.submit(photographs, "demo-exp100", "a", SHORT)
+    assert list(jobs.root.iterdir()) == []
+
+
+def test_ids_cannot_be_paths_and_unknown_ones_get_a_sentence(jobs: Jobs) -> None:
+    for wrong in ("", "../../etc", "a" * 21, "a/b" * 8):
+        with pytest.raises(JobError, match="no training's id"):
+            jobs.get(wrong)
+    with pytest.raises(JobError, match="is not there"):
+        jobs.get("a" * 22)
+
+
+def test_old_jobs_are_swept_by_age_and_by_size(
+    jobs: Jobs, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = []
+    for _ in range(3):
+        job = jobs.submit(photographs[:1], "demo-exp100", "a", SHORT)
+        jobs.cancel(job.id)
+        ids.append(job.id)
+    (jobs.root / "left over").mkdir()
+    jobs.sweep()
+    assert {folder.name for folder in jobs.root.iterdir()} == set(ids)
+    monkeypatch.setattr(module, "KEPT_BYTES", 2 * module._size(jobs.folder(ids[2])) + 200)
+    jobs.sweep()
+    assert {folder.name for folder in jobs.root.iterdir()} == set(ids[1:])
+    monkeypatch.setattr(module, "KEPT_SECONDS", 0)
+    jobs.sweep()
+    assert list(jobs.root.iterdir()) == []
