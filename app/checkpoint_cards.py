@@ -15,7 +15,7 @@ from ltad.checkpoint import CheckpointCard
 from ltad.evaluation import percent
 from ltad.predictor import ALL, Prediction
 
-BAR_WIDTH, BAR_HEIGHT = 300, 84  # the long tail's drawing, in its own units
+BAR_WIDTH, BAR_HEIGHT = 300, 70  # the long tail's drawing, in its own units
 CURVE_WIDTH, CURVE_HEIGHT, LEFT, BOTTOM = 460, 220, 44, 34  # the family's
 GROUPS = ("all", "head", "tail")
 DIFFERENCE = "PuOr_r"  # colours; the middle is "the same"
@@ -51,7 +51,7 @@ def _long_tail(card: CheckpointCard) -> str:
     step, most = BAR_WIDTH / len(classes), classes[0].n_train
     bars = []
     for i, c in enumerate(classes):
-        height = max(1.5, (BAR_HEIGHT - 18) * c.n_train / most)
+        height = max(1.5, BAR_HEIGHT * c.n_train / most)
         label = f"{escape(c.name.replace('_', ' '))}: {c.n_train} training images, {c.group}"
         bars.append(
             f'<rect class="{c.group}" x="{i * step + 1:.1f}" y="{BAR_HEIGHT - height:.1f}" width="{step - 2:.1f}" '
@@ -59,8 +59,8 @@ def _long_tail(card: CheckpointCard) -> str:
         )
     said = f"{len(classes)} classes, {most} down to {classes[-1].n_train} training images"
     return (
-        f'<svg class="long-tail" viewBox="0 0 {BAR_WIDTH} {BAR_HEIGHT}" role="img" aria-label="{said}">{"".join(bars)}'
-        f'<text x="{BAR_WIDTH}" y="12" text-anchor="end">{said}</text></svg>'
+        f'<svg class="long-tail" viewBox="0 0 {BAR_WIDTH} {BAR_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{said}">{"".join(bars)}</svg><p class="quiet">{said}</p>'
     )
 
 

@@ -14,6 +14,7 @@ from ltad.foundation import load_foundation
 from ltad.predictor import Predictor
 
 logger = logging.getLogger(__name__)
+FIRST = "demo-exp100"  # what the page begins with, if it is there
 MODEL_BYTES = 256_000_000  # of tensor files whose models stay in memory, beside the foundation models
 
 
@@ -36,6 +37,11 @@ class Predictors:
             except CheckpointError as error:
                 logger.warning("%s", error)
         return names
+
+    def first(self) -> str | None:
+        """The checkpoint that the page begins with; None where there is none."""
+        names = self.names()
+        return FIRST if FIRST in names else next(iter(names), None)
 
     def card(self, checkpoint: str) -> CheckpointCard:
         """What is known of a checkpoint, read without loading its model."""
@@ -67,7 +73,8 @@ class Predictors:
 
     def warm_up(self) -> threading.Thread:
         """Load every checkpoint in the background, so that the first inspection need not wait."""
-        self._waiting = self.names()
+        first = self.first()
+        self._waiting = sorted(self.names(), key=lambda name: name != first)
         thread = threading.Thread(target=self._load_all, args=[self._waiting], daemon=True)
         thread.start()
         return thread

@@ -219,7 +219,7 @@ def test_a_bad_archive_is_refused_in_a_sentence(page: Page, tmp_path: Path) -> N
 def test_choosing_a_checkpoint_changes_classes_and_examples(page: Page) -> None:
     names = Predictors().names()
     page.locator("#checkpoint input").click()
-    page.get_by_role("option", name=names[-1]).click()
+    page.get_by_role("option", name=names[-1], exact=True).click()
     expected = len(examples_for(Predictors().card(names[-1])))
     expect(page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg")).to_have_count(
         expected, timeout=WAIT

@@ -80,6 +80,7 @@ def test_a_model_that_cannot_be_loaded_keeps_no_other_from_it(monkeypatch: pytes
     shared = Predictors()
     names = shared.names()
     monkeypatch.setattr(shared, "names", lambda: ["missing", names[0]])
+    monkeypatch.setattr(shared, "first", lambda: "missing")
     shared.warm_up().join()
     assert shared.waiting() == [] and shared.is_loaded(names[0])
 

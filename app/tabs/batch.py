@@ -29,8 +29,7 @@ EXPORTS = ("HTML report", "CSV", "JSON", "maps (16-bit PNG)")
 
 def build(predictors: Predictors) -> None:
     """Lay out the tab and wire it."""
-    names = predictors.names()
-    first = names[0] if names else None
+    names, first = predictors.names(), predictors.first()
     batch = gr.State(None, time_to_live=3600, delete_callback=_close)
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):

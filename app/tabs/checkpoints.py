@@ -17,7 +17,7 @@ from ltad.images import open_photo
 
 def build(predictors: Predictors, tab: gr.Tab) -> None:
     """Lay out the tab and wire it; what is measured on this machine is read when it is opened."""
-    names = predictors.names()
+    names, shown = predictors.names(), predictors.first()
     cards = [predictors.card(name) for name in names]
     deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
     gr.HTML(family(cards), elem_id="family", apply_default_css=False)
@@ -34,7 +34,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
             )
         with gr.Column(scale=5, min_width=320):
             with gr.Row():
-                first = gr.Dropdown(names, value=names[0] if names else None, label=say("first"), min_width=160)
+                first = gr.Dropdown(names, value=shown, label=say("first"), min_width=160)
                 second = gr.Dropdown(
                     names,
                     value=names[-1] if names else None,
@@ -44,7 +44,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
                 )
             run = gr.Button(say("compare"), variant="primary", elem_id="compare-run")
             gallery = gr.Gallery(
-                thumbnails(predictors.card(names[0])) if names else [],
+                thumbnails(predictors.card(shown)) if shown else [],
                 label=say("examples"),
                 columns=6,
                 allow_preview=False,

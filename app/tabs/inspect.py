@@ -29,8 +29,7 @@ LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and 
 
 def build(predictors: Predictors) -> None:
     """Lay out the tab and wire it."""
-    names = predictors.names()
-    first = names[0] if names else None
+    names, first = predictors.names(), predictors.first()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             photo = Photograph(

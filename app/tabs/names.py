@@ -22,8 +22,7 @@ OPENING = '<ltad-hint data-hint="reading"></ltad-hint>'
 
 def build(predictors: Predictors, tab: gr.Tab) -> None:
     """Lay out the tab and wire it; the names are read when it is first opened."""
-    names = predictors.names()
-    first = names[0] if names else None
+    names, first = predictors.names(), predictors.first()
     with gr.Row(equal_height=False):
         checkpoint = gr.Dropdown(
             names, value=first, label=say("checkpoint"), scale=2, min_width=220, elem_id="names-checkpoint"
