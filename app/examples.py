@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gradio as gr
 from PIL import Image
 
+from app.texts import say
 from app.viewer import prediction_facts
 from ltad.checkpoint import CheckpointCard
 from ltad.files import write_text
@@ -57,6 +59,21 @@ def judge_all(predictor: Predictor) -> None:
 def thumbnails(card: CheckpointCard) -> list[tuple[Image.Image, str]]:
     """The examples of a checkpoint as a gallery takes them: pictures with captions."""
     return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]
+
+
+def example_gallery(card: CheckpointCard | None, elem_id: str) -> gr.Gallery:
+    """The pictures to click, as a part of the page; none without a checkpoint."""
+    return gr.Gallery(
+        thumbnails(card) if card else [],
+        label=say("examples"),
+        columns=4,
+        allow_preview=False,
+        object_fit="cover",
+        interactive=False,
+        buttons=[],
+        elem_id=elem_id,
+        elem_classes="examples",
+    )
 
 
 def caption(example: Example, card: CheckpointCard) -> str:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.checkpoint_cards import checkpoint_cards, difference_card, family
 from app.errors import told_plainly
-from app.examples import examples_for, thumbnails
+from app.examples import example_gallery, examples_for, thumbnails
 from app.photograph import Photograph
 from app.predictors import Predictors
 from app.texts import say
@@ -43,18 +43,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
                     elem_id="compare-second",
                 )
             run = gr.Button(say("compare"), variant="primary", elem_id="compare-run")
-            gallery = gr.Gallery(
-                thumbnails(predictors.card(shown)) if shown else [],
-                label=say("examples"),
-                columns=6,
-                allow_preview=False,
-                object_fit="cover",
-                interactive=False,
-                buttons=[],
-                height=180,
-                elem_id="compare-examples",
-                elem_classes="examples",
-            )
+            gallery = example_gallery(predictors.card(shown) if shown else None, "compare-examples")
     difference = gr.HTML(elem_id="difference", apply_default_css=False)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=320):

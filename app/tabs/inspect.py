@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.errors import told_plainly
-from app.examples import examples_for, judged_before, thumbnails
+from app.examples import example_gallery, examples_for, judged_before, thumbnails
 from app.photograph import Photograph
 from app.predictors import Predictors
 from app.texts import say
@@ -55,17 +55,7 @@ def build(predictors: Predictors) -> None:
             loading = gr.Timer(1)
             run = gr.Button(say("inspect"), variant="primary", elem_id="run")
             about = gr.Markdown(_about(predictors, first), elem_id="about")
-            gallery = gr.Gallery(
-                thumbnails(predictors.card(first)) if first else [],
-                label=say("examples"),
-                columns=4,
-                allow_preview=False,
-                object_fit="cover",
-                interactive=False,
-                buttons=[],
-                elem_id="examples",
-                elem_classes="examples",
-            )
+            gallery = example_gallery(predictors.card(first) if first else None, "examples")
         with gr.Column(scale=5, min_width=320):
             result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
             with gr.Accordion(say("as_another"), open=False):

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.errors import told_plainly
-from app.examples import examples_for, thumbnails
+from app.examples import example_gallery, examples_for, thumbnails
 from app.name_cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
 from app.photograph import Photograph
 from app.predictors import Predictors
@@ -47,17 +47,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
                 height=260,
                 elem_id="names-photograph",
             )
-            gallery = gr.Gallery(
-                thumbnails(predictors.card(first)) if first else [],
-                label=say("examples"),
-                columns=4,
-                allow_preview=False,
-                object_fit="cover",
-                interactive=False,
-                buttons=[],
-                elem_id="names-examples",
-                elem_classes="examples",
-            )
+            gallery = example_gallery(predictors.card(first) if first else None, "names-examples")
         with gr.Column(scale=5, min_width=320):
             choices = _class_choices(predictors, first)
             class_name = gr.Dropdown(

@@ -149,12 +149,7 @@ class Inspection extends HTMLElement {
       const score = this.fromX(moved.clientX - frame.left);
       change("rate", rateAt(score, this.facts.calibration, this.currentRate));
     };
-    const drop = () => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", drop);
-    };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", drop);
+    whileDown(move);
     event.preventDefault();
     move(event);
   }

@@ -29,6 +29,16 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Call `move` with every movement of the pointer until it is let go. */
+function whileDown(move) {
+  const drop = () => {
+    removeEventListener("pointermove", move);
+    removeEventListener("pointerup", drop);
+  };
+  addEventListener("pointermove", move);
+  addEventListener("pointerup", drop);
+}
+
 /** Say something to a screen reader: one region that stays, since one that is replaced is not read. */
 function announce(text) {
   let region = document.getElementById("ltad-announcer");

@@ -210,12 +210,7 @@ class Viewer {
       [this.x, this.y] = [moved.clientX - from[0], moved.clientY - from[1]];
       this.place();
     };
-    const drop = () => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", drop);
-    };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", drop);
+    whileDown(move);
     event.preventDefault();
     this.stage.focus();
   }
