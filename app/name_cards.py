@@ -1,7 +1,5 @@
 """The learned names as HTML: what they are near to, how alike they are, where they lie, how a typed word does."""
 
-import base64
-import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from html import escape
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.viewer import data_uri
 from ltad.checkpoint import CheckpointCard
 from ltad.images import open_photo
 from ltad.names import Comparison, LearnedName, Plane
@@ -111,9 +110,7 @@ def _tag(name: LearnedName) -> str:
 def _thumbnail(path: Path) -> str:
     image = open_photo(path).image
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(image)
 
 
 def likeness_card(names: Sequence[LearnedName], similarities: np.ndarray) -> str:

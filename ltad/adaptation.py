@@ -2,7 +2,8 @@
 
 Ours, beyond the paper. A new class gets a pseudo name, learned against the names and the mean images that are known;
 then phase 2 goes on with its images and with features of the known classes that the phase 1 generator draws from their
-names (generative replay). The memory only grows. A class that is known is refined in the same way under its own name.
+names (generative replay). The exemplars of all classes share the same budget as before. A class that is known is
+refined in the same way under its own name.
 """
 
 import hashlib

@@ -10,6 +10,7 @@ from app.examples import example_gallery, examples_for, thumbnails
 from app.name_cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
 from app.photograph import Photograph
 from app.predictors import Predictors
+from app.tabs.inspect import class_choices
 from app.texts import say
 from ltad.images import open_photo
 from ltad.names import MAX_CHARACTERS, LearnedName, compare_words, describe_names, lay_out, name_similarities
@@ -49,7 +50,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
             )
             gallery = example_gallery(predictors.card(first) if first else None, "names-examples")
         with gr.Column(scale=5, min_width=320):
-            choices = _class_choices(predictors, first)
+            choices = class_choices(predictors, first)[1:]  # never “recognise it”
             class_name = gr.Dropdown(
                 choices, value=choices[0][1] if choices else None, label=say("class"), elem_id="names-class"
             )
@@ -85,7 +86,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
 
     @told_plainly
     def choose_checkpoint(checkpoint: str) -> list[Any]:
-        choices = _class_choices(predictors, checkpoint)
+        choices = class_choices(predictors, checkpoint)[1:]
         return [gr.Dropdown(choices=choices, value=choices[0][1]), thumbnails(predictors.card(checkpoint)), NO_WORD]
 
     @told_plainly
@@ -114,8 +115,3 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
 
 def _describe(predictor: Predictor) -> tuple[LearnedName, ...]:
     return describe_names(predictor, WORDS_SHOWN)
-
-
-def _class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[str, str]]:
-    names = predictors.card(checkpoint).class_names if checkpoint else ()
-    return [(name.replace("_", " "), name) for name in names]
