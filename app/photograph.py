@@ -3,6 +3,8 @@
 import gradio as gr
 from gradio.data_classes import ImageData
 
+from app.texts import say
+
 
 class Photograph(gr.Image):
     """An image input that gives the path of the uploaded file, untouched and unopened.
@@ -20,3 +22,15 @@ class Photograph(gr.Image):
         if payload.path is None:
             raise gr.Error("The image came without a file. Send it as an upload.", print_exception=False)
         return payload.path
+
+
+def small_photograph(elem_id: str) -> Photograph:
+    """The input where a photograph is one of several things that are asked for."""
+    return Photograph(
+        label=say("photograph"),
+        placeholder="Drop or paste a photograph, or click to choose one",
+        format="png",
+        sources=["upload", "clipboard"],
+        height=260,
+        elem_id=elem_id,
+    )

@@ -7,7 +7,7 @@ import gradio as gr
 from app.checkpoint_cards import checkpoint_cards, difference_card, family
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, thumbnails
-from app.photograph import Photograph
+from app.photograph import small_photograph
 from app.predictors import Predictors
 from app.texts import say
 from app.viewer import inspection
@@ -24,14 +24,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
     gr.Markdown(say("two"))
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
-            photo = Photograph(
-                label=say("photograph"),
-                placeholder="Drop or paste a photograph, or click to choose one",
-                format="png",
-                sources=["upload", "clipboard"],
-                height=260,
-                elem_id="compare-photograph",
-            )
+            photo = small_photograph("compare-photograph")
         with gr.Column(scale=5, min_width=320):
             with gr.Row():
                 first = gr.Dropdown(names, value=shown, label=say("first"), min_width=160)

@@ -8,7 +8,7 @@ import gradio as gr
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, thumbnails
 from app.name_cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
-from app.photograph import Photograph
+from app.photograph import small_photograph
 from app.predictors import Predictors
 from app.tabs.inspect import class_choices
 from app.texts import say
@@ -40,14 +40,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
     gr.Markdown(say("word_title"))
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
-            photo = Photograph(
-                label=say("photograph"),
-                placeholder="Drop or paste a photograph, or click to choose one",
-                format="png",
-                sources=["upload", "clipboard"],
-                height=260,
-                elem_id="names-photograph",
-            )
+            photo = small_photograph("names-photograph")
             gallery = example_gallery(predictors.card(first) if first else None, "names-examples")
         with gr.Column(scale=5, min_width=320):
             choices = class_choices(predictors, first)[1:]  # never “recognise it”
