@@ -18,7 +18,7 @@ from PIL import Image
 from app import viewer
 from app.theme import STYLE
 from ltad import images
-from ltad.archives import MAX_FILES, unpack
+from ltad.archives import MAX_FILES, gather
 from ltad.checkpoint import CheckpointCard
 from ltad.errors import ImageError
 from ltad.predictor import ALL, Prediction, Predictor
@@ -55,17 +55,11 @@ class Batch:
         ArchiveError for an archive that is refused whole.
         """
         self.card = card
-        self.items: list[Item] = []
         self.folder = Path(mkdtemp(prefix="ltad-batch-"))
         self._delete = finalize(self, rmtree, self.folder, ignore_errors=True)
-        self._waiting: list[tuple[str, Path]] = []
-        for number, file in enumerate(map(Path, files)):
-            if file.suffix.lower() == ".zip":
-                unpacked = unpack(file, self.folder / str(number))
-                self._waiting += unpacked.photos
-                self.items += [Item(name, error=reason) for name, reason in unpacked.refused]
-            else:
-                self._waiting.append((file.name, file))
+        photos, refused = gather([Path(file) for file in files], self.folder)
+        self._waiting = list(photos)
+        self.items = [Item(name, error=reason) for name, reason in refused]
         self.total = len(self._waiting) + len(self.items)
         if not self.total:
             raise ImageError("There are no photographs. Drop some, or a ZIP archive of them.")

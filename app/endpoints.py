@@ -1,20 +1,25 @@
-"""The web interface: ``/inspect``, ``/match_class`` and ``/checkpoints``, which are MCP tools, too."""
+"""The web interface: the endpoints that programs may call, which are MCP tools, too."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from app.errors import told_plainly
+from app.jobs import Jobs
 from app.photograph import Photograph
 from app.predictors import Predictors
+from ltad.adaptation import DEFAULT_MINUTES, FEWEST
+from ltad.archives import gather
 from ltad.checkpoint import summarise
-from ltad.errors import ImageError
+from ltad.errors import ImageError, JobError
 from ltad.predictor import AUTO
 from ltad.visualization import overlay
 
 
-def build(predictors: Predictors) -> None:
+def build(predictors: Predictors, jobs: Jobs) -> None:
     """Offer the endpoints; their components are not on the page."""
 
     @told_plainly
@@ -51,6 +56,51 @@ def build(predictors: Predictors) -> None:
         """List the checkpoints: data, imbalance level, classes, measured figures, size and hash."""
         return [summarise(predictors.card(name)) for name in predictors.names()]
 
+    @told_plainly
+    def adapt(files: list[str], checkpoint: str, class_name: str, minutes: float = DEFAULT_MINUTES) -> dict[str, str]:
+        """Teach a checkpoint one more product from good photographs of it, in the background.
+
+        Args:
+            files: The photographs, 4 at least, or ZIP archives of them.
+            checkpoint: Name of the checkpoint to start from.
+            class_name: What the product is called.
+            minutes: Of training, on two CPU cores; up to 15.
+
+        Returns:
+            The job's id, under "job". Whoever knows it can look at the job and cancel it.
+        """
+        with TemporaryDirectory() as folder:
+            photographs = [path for _, path in gather([Path(file) for file in files or ()], Path(folder)).photos]
+            if len(photographs) < FEWEST:
+                raise JobError(f"{len(photographs)} photographs are too few: give {FEWEST} good ones at least.")
+            job = jobs.submit(photographs, predictors.card(checkpoint).path, class_name, minutes)
+        return {"job": job.id}
+
+    @told_plainly
+    def job(job: str) -> dict[str, Any]:
+        """Say how a training goes.
+
+        Args:
+            job: The id that adapt gave.
+
+        Returns:
+            State (queued, running, done, failed, cancelled, interrupted), steps, seconds left, loss, and once it is
+            done the checkpoint's name, which inspect takes.
+        """
+        return jobs.get(job).report()
+
+    @told_plainly
+    def cancel(job: str) -> dict[str, Any]:
+        """Stop a training that waits or runs.
+
+        Args:
+            job: The id that adapt gave.
+
+        Returns:
+            What job gives.
+        """
+        return jobs.cancel(job).report()
+
     with gr.Row(visible=False):
         image = Photograph(label="image")
         checkpoint = gr.Textbox(label="checkpoint")
@@ -66,6 +116,12 @@ def build(predictors: Predictors) -> None:
             concurrency_limit=2,
         )
         gr.Button().click(match_class, [image, checkpoint], report, api_name="match_class", concurrency_id="inspect")
+        files = gr.File(file_count="multiple", label="files")
+        minutes = gr.Number(DEFAULT_MINUTES, label="minutes")
+        job_id = gr.Textbox(label="job")
+        gr.Button().click(adapt, [files, checkpoint, class_name, minutes], report, api_name="adapt")
+        gr.Button().click(job, job_id, report, api_name="job")
+        gr.Button().click(cancel, job_id, report, api_name="cancel")
         gr.Button().click(checkpoints, None, report, api_name="checkpoints")
 
 

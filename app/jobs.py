@@ -18,9 +18,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
+
+from filelock import FileLock, Timeout
 
 from ltad.adaptation import steps_for, steps_to_do
+from ltad.before_after import DEFECTIVE, MASK
+from ltad.checkpoint import CheckpointCard, read_card
+from ltad.data import GOOD
 from ltad.errors import JobError
 from ltad.files import write_text
 
@@ -32,18 +37,25 @@ MAX_WAITING = 8  # jobs in the queue
 MAX_MINUTES = 15.0
 MAX_PHOTOGRAPHS = 200
 OVERTIME = 5.0  # times the minutes asked for, after which a job is stopped
-GRACE = 180.0  # seconds beyond that, for reading and encoding the photographs
+GRACE = 600.0  # seconds beyond that, for reading, encoding and measuring
 FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
+SWEEP = 1800  # seconds between two looks for old jobs
 KEPT_SECONDS = 48 * 3600  # that a finished job is kept
 KEPT_BYTES = 2_000_000_000  # of all jobs together
 LOSSES = 200  # points of the curve
+PHOTOGRAPHS, CHANGES = "photographs", "changes.json"  # in a job's folder
 NICENESS = 10
 ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is known of a job. step and steps: of all optimisations together. losses: (step, loss) of the curve."""
+    """What is known of a job.
+
+    checkpoint: the parent's name, under which it is in the job's folder. step and steps: of all optimisations together.
+    losses: (step, loss) of the curve. map: how far off the model's reconstruction of ``photograph`` is at the moment,
+    rows of a grid; map_top: the highest value of the first such map.
+    """
 
     id: str
     checkpoint: str
@@ -57,6 +69,9 @@ class Job:
     steps: int = 0
     eta_seconds: float | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
+    photograph: str = ""
+    map: list[list[float]] = field(default_factory=list)
+    map_top: float = 0.0
     message: str = ""
     output: str = ""
     finished: float | None = None
@@ -70,17 +85,28 @@ class Job:
             "eta_seconds": self.eta_seconds,
             "loss": self.losses[-1][1] if self.losses else None,
             "message": self.message,
-            "checkpoint": Path(self.output).name if self.state == "done" else None,
+            "checkpoint": self.name if self.state == "done" else None,
         }
+
+    @property
+    def name(self) -> str:
+        """The name of the checkpoint that comes out: hard to guess, too, but it says nothing of the id."""
+        return Path(self.output).name
 
 
 class Jobs:
     """All jobs below one folder, and the thread that runs them one after the other."""
 
     def __init__(self, root: Path) -> None:
-        """Find what is there: what was waiting goes on waiting, what was running was interrupted."""
+        """Find what is there: what was waiting goes on waiting, what was running was interrupted.
+
+        Raises filelock.Timeout where another server has the folder.
+        """
         self.root = root
-        self._changed = threading.Condition()
+        root.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(root.with_name(f"{root.name}.lock"), timeout=0)
+        self._lock.acquire()
+        self._changed = threading.Condition()  # holds an RLock, so that a sweep may be within
         self._process: subprocess.Popen[str] | None = None
         self._closed = False
         root.mkdir(parents=True, exist_ok=True)
@@ -102,25 +128,48 @@ class Jobs:
                 self._process.kill()
             self._changed.notify_all()
         self._thread.join()
+        self._lock.release()
+
+    @classmethod
+    def of_this_server(cls) -> Self:
+        """The jobs below the folder that LTAD_JOBS names, or below the user's cache; a second server has its own."""
+        root = Path(os.environ.get("LTAD_JOBS") or Path.home() / ".cache" / "ltad" / "jobs")
+        number = 1
+        while True:
+            try:
+                return cls(root / str(number))
+            except Timeout:
+                number += 1
 
     def submit(
-        self, photographs: Sequence[Path], checkpoint: str, class_name: str, minutes: float, start: str = ""
+        self,
+        photographs: Sequence[Path],
+        parent: Path,
+        class_name: str,
+        minutes: float,
+        start: str = "",
+        defective: Sequence[tuple[str, Path]] = (),
     ) -> Job:
-        """Take a job and give it; JobError where it cannot be taken. checkpoint: a name or a folder."""
+        """Take a job and give it; JobError where it cannot be taken.
+
+        parent: the folder of the checkpoint to start from. start: a word from which the name starts. defective: only to
+        measure with, by the name to show and the file, so that masks find their photographs.
+        """
         name = class_name.strip()
         if not re.fullmatch(r"[\w][\w .-]{0,39}", name):
             raise JobError("The product needs a name of 1 to 40 letters, digits, spaces, dots, hyphens or underscores.")
         if not 0 < minutes <= MAX_MINUTES:
             raise JobError(f"A training may take up to {MAX_MINUTES:.0f} minutes; {minutes:g} were asked for.")
-        if len(photographs) > MAX_PHOTOGRAPHS:
-            raise JobError(f"These are {len(photographs)} photographs; {MAX_PHOTOGRAPHS} can be learned from at once.")
+        most = max(len(photographs), len(defective))
+        if most > MAX_PHOTOGRAPHS:
+            raise JobError(f"These are {most} photographs; {MAX_PHOTOGRAPHS} can be taken at once. Choose among them.")
         self.sweep()
-        size = sum(path.stat().st_size for path in photographs)
+        size = sum(path.stat().st_size for path in (*photographs, *(path for _, path in defective)))
         if shutil.disk_usage(self.root).free < FREE_BYTES + size:
             raise JobError("The server's disk is nearly full. Try again later, or with fewer photographs.")
         job = Job(
             id=secrets.token_urlsafe(16),
-            checkpoint=checkpoint,
+            checkpoint=parent.name,
             class_name=name.replace(" ", "_"),
             minutes=minutes,
             photographs=len(photographs),
@@ -128,14 +177,13 @@ class Jobs:
             steps=sum(steps_to_do(steps_for(minutes)).values()),
         )
         folder = self.folder(job.id)
-        job = replace(job, output=str(folder / f"{job.class_name}-{job.id[:6].lower().replace('_', '-')}"))
+        job = replace(job, output=str(folder / f"{job.class_name}-{secrets.token_hex(8)}"))
         with self._changed:
             if len(self._queue) >= MAX_WAITING:
                 raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
             try:
-                (folder / "photographs").mkdir(parents=True)
-                for number, path in enumerate(photographs):
-                    shutil.copyfile(path, folder / "photographs" / f"{number:04}{path.suffix.lower()}")
+                _store(folder, photographs, defective)
+                shutil.copytree(parent, folder / parent.name)  # may be another one, or gone, when its turn comes
                 write_text(folder / "start.txt", start)
                 self._save(job)
             except OSError as error:
@@ -187,6 +235,32 @@ class Jobs:
             self._changed.notify_all()
             return job
 
+    def changes(self, job_id: str) -> dict[str, Any]:
+        """What a finished job changed, as ``ltad.before_after`` gives it."""
+        return json.loads((self.folder(job_id) / CHANGES).read_text(encoding="utf-8"))
+
+    def archive(self, job_id: str) -> Path:
+        """The ZIP of a finished job's checkpoint."""
+        return Path(f"{self.get(job_id).output}.zip")
+
+    def photographs(self, job_id: str) -> list[tuple[Path, str]]:
+        """The photographs of a job, those that it learned from first, each with what it is; without masks."""
+        found = [
+            (path, kind)
+            for folder, kind in ((PHOTOGRAPHS, GOOD), (DEFECTIVE, DEFECTIVE))
+            for path in sorted((self.folder(job_id) / folder).glob("*"))
+        ]
+        return [(path, kind) for path, kind in found if not path.stem.endswith(MASK)]
+
+    def card(self, checkpoint: str) -> CheckpointCard | None:
+        """The card of a finished job's checkpoint by its name; None where it is none of these."""
+        if re.fullmatch(r"[\w.-]+-[0-9a-f]{16}", checkpoint):
+            for path in self.root.glob(f"*/{checkpoint}/config.json"):
+                job = self.get(path.parent.parent.name)
+                if job.state == "done" and job.name == checkpoint:
+                    return read_card(path.parent)
+        return None
+
     def sweep(self) -> None:
         """Remove jobs that are over and old, then the oldest ones until all fit; folders without a state, too."""
         with self._changed:
@@ -203,7 +277,7 @@ class Jobs:
 
     def folder(self, job_id: str) -> Path:
         """Where a job is kept; JobError for what can be no id."""
-        if not re.fullmatch(r"[\w-]{22}", job_id):
+        if not re.fullmatch(r"[A-Za-z0-9_-]{22}", job_id):
             raise JobError("This is no training's id.")
         return self.root / job_id
 
@@ -220,7 +294,8 @@ class Jobs:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._closed)
+                while not self._changed.wait_for(lambda: self._queue or self._closed, SWEEP):
+                    self.sweep()
                 if self._closed:
                     return
                 self._running = self._queue.pop(0)
@@ -237,16 +312,18 @@ class Jobs:
                 self._process = None
 
     def _start(self, job: Job) -> "subprocess.Popen[str]":
-        folder = self.folder(job.id)
+        folder = self.folder(job.id)  # all paths are relative to it: the command stands in the checkpoint's card
         command = [sys.executable, "-m", "ltad", "adapt", "--json", "--resume", "--minutes", str(job.minutes)]
-        command += ["--images", str(folder / "photographs"), "--checkpoint", job.checkpoint]
-        command += ["--class-name", job.class_name, "--output", job.output]
+        command += ["--images", PHOTOGRAPHS, "--checkpoint", job.checkpoint, "--class-name", job.class_name]
+        command += ["--output", job.name, "--report", CHANGES]
+        if (folder / DEFECTIVE).is_dir():
+            command += ["--defective", DEFECTIVE]
         if start := (folder / "start.txt").read_text(encoding="utf-8"):
             command += ["--start", start]
         threads = str(max(1, (os.cpu_count() or 2) // 2))
-        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         if hasattr(os, "setpriority"):  # not on Windows
             os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
@@ -260,6 +337,11 @@ class Jobs:
         alarm.start()
         with process:
             for line in process.stderr or ():
+                if line.startswith('{"photograph"'):
+                    told = json.loads(line)
+                    top = job.map_top or max(map(max, told["map"]))
+                    job = replace(job, photograph=told["photograph"], map=told["map"], map_top=top)
+                    continue
                 if not line.startswith('{"stage"'):
                     said = line.strip() or said
                     continue
@@ -271,6 +353,7 @@ class Jobs:
         alarm.cancel()
         ended = {"eta_seconds": None, "finished": time.time()}
         if process.returncode == 0:
+            shutil.make_archive(job.output, "zip", self.folder(job.id), job.name)
             self._update(replace(job, state="done", step=job.steps, stage="", **ended))
         elif overtime:
             self._update(replace(job, state="failed", message=f"It took more than {limit / 60:.0f} minutes.", **ended))
@@ -328,6 +411,19 @@ class _Clock:
             return False
         self._told = now
         return True
+
+
+def _store(folder: Path, photographs: Sequence[Path], defective: Sequence[tuple[str, Path]]) -> None:
+    """Copy photographs into a job's folder, under numbers; a mask keeps to its photograph."""
+    (folder / PHOTOGRAPHS).mkdir(parents=True)
+    for number, path in enumerate(photographs):
+        shutil.copyfile(path, folder / PHOTOGRAPHS / f"{number:04}{path.suffix.lower()}")
+    numbers = {Path(name).stem: number for number, (name, _) in enumerate(defective)}
+    for number, (name, path) in enumerate(defective):
+        stem, shown = Path(name).stem, Path(name).stem.removesuffix(MASK)
+        stored = f"{numbers[shown]:04}{MASK}" if shown != stem and shown in numbers else f"{number:04}"
+        (folder / DEFECTIVE).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / DEFECTIVE / f"{stored}{path.suffix.lower()}")
 
 
 def _size(folder: Path) -> int:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from PIL import Image
 
+from app.jobs import Jobs
 from ltad.checkpoint import CheckpointCard, checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
 from ltad.errors import CheckpointError, LTADError
 from ltad.foundation import load_foundation
@@ -19,12 +20,18 @@ MODEL_BYTES = 256_000_000  # of tensor files whose models stay in memory, beside
 
 
 class Predictors:
-    """Predictors by checkpoint name, loaded when first asked for; those asked for least recently make room."""
+    """Predictors by checkpoint name, loaded when first asked for; those asked for least recently make room.
 
-    def __init__(self) -> None:
+    Checkpoints are those that ship, which all visitors see, and those of finished jobs, which only one who knows their
+    names can ask for.
+    """
+
+    def __init__(self, jobs: Jobs | None = None) -> None:
+        self._jobs = jobs
         self._loading = threading.Lock()
         self._foundation = lru_cache(load_foundation)
         self._loaded: OrderedDict[str, Predictor] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._milliseconds: dict[str, float] = {}
         self._waiting: list[str] = []
 
@@ -45,10 +52,11 @@ class Predictors:
 
     def card(self, checkpoint: str) -> CheckpointCard:
         """What is known of a checkpoint, read without loading its model."""
-        return read_card(shipped_checkpoint(checkpoint))
+        own = self._jobs.card(checkpoint) if self._jobs else None
+        return own or read_card(shipped_checkpoint(checkpoint))
 
     def get(self, checkpoint: str) -> Predictor:
-        """The predictor of a checkpoint that ships; CheckpointError names those that exist.
+        """The predictor of a checkpoint; CheckpointError names those that ship.
 
         Only a name is taken, never a folder: visitors choose it.
         """
@@ -93,6 +101,7 @@ class Predictors:
         card = self.card(checkpoint)
         foundation = self._foundation(card.foundation.name)
         predictor = Predictor(foundation, load_checkpoint(card.path, foundation))
+        self._sizes[checkpoint] = (card.path / "model.safetensors").stat().st_size
         blank = Image.new("RGB", (card.foundation.image_size,) * 2)
         for _ in range(2):  # the first one also warms up
             start = time.perf_counter()
@@ -101,7 +110,5 @@ class Predictors:
         return predictor
 
     def _make_room(self) -> None:
-        sizes = {name: (p.card.path / "model.safetensors").stat().st_size for name, p in self._loaded.items()}
-        while len(sizes) > 1 and sum(sizes.values()) > MODEL_BYTES:
-            oldest, _ = self._loaded.popitem(last=False)
-            del sizes[oldest]
+        while len(self._loaded) > 1 and sum(self._sizes[name] for name in self._loaded) > MODEL_BYTES:
+            self._loaded.popitem(last=False)

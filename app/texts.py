@@ -10,9 +10,9 @@ TEXTS = {
     "masthead": (
         "# LTAD\nOne model for many products, learned from normal images only: it finds what is wrong with a part, "
         "shows where, and recognises the part by a name that it made up itself. Photographs stay on this server and "
-        "are deleted within two hours.",
+        "are deleted within two hours, those that it is taught with within two days.",
         "# LTAD\n一个模型检测多种产品，只从正常图像中学习：它找出零件的缺陷及其位置，并用自己学到的名称识别零件。"
-        "照片只保存在本服务器上，两小时内删除。",
+        "照片只保存在本服务器上，两小时内删除；用于教学的照片两天内删除。",
     ),
     "inspect": ("Inspect", "检测"),
     "batch": ("Batch", "批量"),
@@ -49,6 +49,45 @@ TEXTS = {
     ),
     "first": ("First", "第一个"),
     "second": ("Second", "第二个"),
+    "teach": ("Teach", "教学"),
+    "teach_intro": (
+        "Teach a checkpoint a product of your own from 4 to 200 photographs of good ones. It learns in the background, "
+        "a few minutes, and keeps what it knows. You may close the page: this browser finds the training again. "
+        "Photographs and checkpoint are deleted after two days.",
+        "用 4 到 200 张合格品照片，教检查点认识您自己的产品。训练在后台进行，只需几分钟，且不会忘记已学的内容。"
+        "可以关闭页面：本浏览器会再次找到该训练。照片和检查点两天后删除。",
+    ),
+    "teach_photographs": ("### 1 · Photographs", "### 1 · 照片"),
+    "teach_check": ("### 2 · Check", "### 2 · 检查"),
+    "teach_training": ("### 3 · Training", "### 3 · 训练"),
+    "good_files": ("Good ones, or a ZIP of them", "合格品照片，或其 ZIP 压缩包"),
+    "defective_files": (
+        "Defective ones, only to measure with (X_mask.png marks X)",
+        "缺陷品照片，仅用于测量（X_mask.png 标出 X 的缺陷）",
+    ),
+    "optional": ("Optional", "可选"),
+    "product": ("What is it called?", "产品名称"),
+    "start_word": ("A word to start its name from", "名称的起始单词"),
+    "minutes": ("Minutes of training, on two CPU cores", "训练分钟数（两个 CPU 核心）"),
+    "parent": ("Start from", "起始检查点"),
+    "check": ("Check the photographs", "检查照片"),
+    "strangest": ("Photographs, the strangest first", "照片，最可疑的在前"),
+    "leave_out": ("Leave out", "不使用"),
+    "leave_out_info": ("Click photographs, or choose by name", "点击照片，或按名称选择"),
+    "train": ("Teach it", "开始训练"),
+    "trainings": ("Your trainings", "您的训练"),
+    "cancel": ("Cancel", "取消"),
+    "resume": ("Resume", "继续"),
+    "look_twice": ("Click a photograph to see it before and after", "点击照片，查看训练前后"),
+    "before": ("Before", "训练前"),
+    "after": ("After", "训练后"),
+    "download": ("Download the checkpoint (ZIP)", "下载检查点（ZIP）"),
+    "use": ("Use it in Inspect", "用于检测"),
+    "share": ("Put it on the Hugging Face Hub", "发布到 Hugging Face Hub"),
+    "repository": ("Repository, such as name/screws", "仓库，例如 name/screws"),
+    "token": ("Access token with write permission; it is not kept", "有写权限的访问令牌；不会保存"),
+    "private": ("Private", "私有"),
+    "push": ("Push", "发布"),
 }
 I18N = gr.I18n(
     en={key: english for key, (english, _) in TEXTS.items()},

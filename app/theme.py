@@ -6,6 +6,7 @@ import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
 NAMES_STYLE = Path(__file__).with_name("names.css")
+TEACH_STYLE = Path(__file__).with_name("teach.css")
 
 
 def theme() -> gr.themes.Base:

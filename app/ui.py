@@ -5,32 +5,36 @@ from typing import Any
 import gradio as gr
 
 from app import endpoints, viewer
+from app.jobs import Jobs
 from app.predictors import Predictors
-from app.tabs import batch, checkpoints, inspect, names
+from app.tabs import batch, checkpoints, inspect, names, teach
 from app.texts import I18N, say
-from app.theme import NAMES_STYLE, STYLE, theme
+from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
 from ltad.archives import MAX_PACKED
 
 QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
 SWEEP, KEPT = 1800, 3600  # seconds: how often uploads are swept, and how old one may become
 
 
-def build_demo(predictors: Predictors | None = None) -> gr.Blocks:
+def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -> gr.Blocks:
     """Put the page together; the models load in the background while it is already there."""
-    predictors = predictors or Predictors()
+    jobs = jobs or Jobs.of_this_server()
+    predictors = predictors or Predictors(jobs)
     title = "LTAD: find defects with learned class names"
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as demo:
         gr.Markdown(say("masthead"), elem_classes="masthead")
-        with gr.Tabs():
-            with gr.Tab(say("inspect")):
-                inspect.build(predictors)
+        with gr.Tabs() as tabs:
+            with gr.Tab(say("inspect"), id="inspect"):
+                pickers = inspect.build(predictors)
             with gr.Tab(say("batch")):
-                batch.build(predictors)
+                pickers += batch.build(predictors)
             with gr.Tab(say("names")) as tab:
-                names.build(predictors, tab)
+                pickers += names.build(predictors, tab)
             with gr.Tab(say("checkpoints")) as tab:
-                checkpoints.build(predictors, tab)
-        endpoints.build(predictors)
+                pickers += checkpoints.build(predictors, tab)
+            with gr.Tab(say("teach")):
+                teach.build(predictors, jobs, demo, tabs, pickers)
+        endpoints.build(predictors, jobs)
     predictors.warm_up()
     return demo.queue(max_size=QUEUE_SIZE)
 
@@ -39,7 +43,7 @@ def launch_options() -> dict[str, Any]:
     """What ``launch`` needs to know."""
     return {
         "theme": theme(),
-        "css_paths": [STYLE, viewer.STYLE, NAMES_STYLE],
+        "css_paths": [STYLE, viewer.STYLE, NAMES_STYLE, TEACH_STYLE],
         "head": viewer.head(),
         "i18n": I18N,
         "max_file_size": MAX_PACKED,

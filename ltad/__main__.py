@@ -80,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     adapt.add_argument(
         "--exclude", nargs="+", default=[], metavar="FILE", help="photographs that are not to be learned"
     )
+    adapt.add_argument(
+        "--defective",
+        type=Path,
+        metavar="DIR|ZIP",
+        help="defective ones, only to measure with; X_mask marks those of X",
+    )
+    adapt.add_argument("--report", type=Path, metavar="FILE", help="write what changed as JSON, too")
     adapt.add_argument("--seed", type=int, default=0)
     adapt.add_argument("--no-replay", action="store_true", help="let the other classes fade, to see what replay is for")
     adapt.add_argument("--resume", action="store_true", help="go on with an interrupted run")
@@ -136,6 +143,11 @@ class Lines:
         """Write where the stage is."""
         line = {"stage": stage, "step": step, "steps": steps, "loss": loss}
         print(json.dumps(line), file=sys.stderr, flush=True)
+
+    def watch(self, photograph: str, error: Any) -> None:
+        """Write how far off the reconstruction of a photograph's patches is."""
+        rows = [[round(value, 3) for value in row] for row in error.tolist()]
+        print(json.dumps({"photograph": photograph, "map": rows}), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -213,42 +225,53 @@ def _adapt(options: argparse.Namespace) -> int:
     from tempfile import TemporaryDirectory
 
     from ltad.adaptation import adapt, steps_for
-    from ltad.archives import Unpacked, unpack
+    from ltad.archives import gather
+    from ltad.before_after import as_defective, before_and_after, in_words
     from ltad.checkpoint import summarise
     from ltad.datacheck import as_samples, check_photographs
+    from ltad.files import write_text
     from ltad.model_card import write_model_card
+    from ltad.predictor import Predictor
 
     settings = replace(steps_for(options.minutes), seed=options.seed)
     if options.no_replay:
         settings = replace(settings, replayed=0)
-    predictor, bars = _predictor(options), Lines() if options.json else Bars()
+    parent, bars = _predictor(options), Lines() if options.json else Bars()
     with TemporaryDirectory() as folder:
-        if options.images.suffix.lower() == ".zip":
-            found = unpack(options.images, folder)
-        else:
-            found = Unpacked(tuple((path.name, path) for path in _files(options.images)), ())
-        check = check_photographs(found.photos, predictor.foundation, bars, found.refused)
-        for name, reason in check.refused:
+        found = gather(_files(options.images), Path(folder, "good"))
+        spoilt = gather(_files(options.defective), Path(folder, "defective")) if options.defective else None
+        defective, unreadable = as_defective(spoilt.photos, options.class_name) if spoilt else ([], [])
+        check = check_photographs(found.photos, parent.foundation, bars, found.refused)
+        for name, reason in (*check.refused, *(spoilt.refused if spoilt else ()), *unreadable):
             print(f"left out “{name}”: {reason}", file=sys.stderr)
         for checked in check.photographs:
             if checked.name not in options.exclude and (remarks := checked.remarks()):
                 print(f"look at “{checked.name}”: it {', and it '.join(remarks)}", file=sys.stderr)
         kept = [checked for checked in check.photographs if checked.name not in options.exclude]
+        good = as_samples(kept, options.class_name)
         checkpoint = adapt(
-            predictor.checkpoint,
-            as_samples(kept, options.class_name),
+            parent.checkpoint,
+            good,
             options.class_name,
-            predictor.foundation,
+            parent.foundation,
             settings,
             options.output,
             command=options.command_line,
             start=options.start,
             resume=options.resume,
             progress=bars,
+            watch=bars.watch if isinstance(bars, Lines) else None,
         )
+        adapted = Predictor(parent.foundation, checkpoint)
+        changes = before_and_after(parent, adapted, options.class_name, good, defective, bars)
     bars.close()
     write_model_card(options.output)
-    print(json.dumps(summarise(checkpoint.card)) if options.json else f"wrote {options.output}")
+    if options.report:
+        write_text(options.report, json.dumps(changes, indent=1))
+    if options.json:
+        print(json.dumps(summarise(checkpoint.card) | {"changes": changes}))
+    else:
+        print(f"wrote {options.output}\n{in_words(changes)}")
     return 0
 
 

@@ -9,7 +9,7 @@ refined in the same way under its own name.
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,10 @@ from ltad.views import make_views
 
 FEWEST = 4  # images: with fewer, half of them could not judge the other half
 FOLD_SHARE = 0.5  # of the steps that models which only judge are trained for
+LOOK_EVERY = 10  # steps of phase 2
 DEFAULT_MINUTES = 3.0  # what the default steps take on two CPU cores
+
+Watch = Callable[[str, Tensor], None]  # shown an image's name and a map (h, w): how far off its reconstruction is
 
 
 def steps_for(minutes: float) -> AdaptConfig:
@@ -78,12 +81,14 @@ def adapt(
     start: str | None = None,
     resume: bool = False,
     progress: Progress,
+    watch: Watch | None = None,
 ) -> Checkpoint:
     """Teach a checkpoint a class from good images of it, and write the new checkpoint's folder.
 
     start: a word for a new class, from which its name starts; None = the known name that its images are most like.
     Stage states lie in ``output/.training`` until the checkpoint is whole; with ``resume`` those of the same
-    adaptation are gone on with. Raises DatasetError for fewer than ``FEWEST`` images.
+    adaptation are gone on with. watch: shown the first image, every few steps of phase 2. Raises DatasetError for
+    fewer than ``FEWEST`` images.
     """
     if len(samples) < FEWEST:
         raise DatasetError(
@@ -107,7 +112,10 @@ def adapt(
 
     def teach(seen: Tensor, prefix: str, share: float) -> LTAD:
         lesson = _Lesson(parent, class_id, with_views(features, views, seen), foundation, settings, share)
-        return lesson.run(prefix, start, folder, progress)
+        told = progress
+        if watch:
+            told = _watched(lesson.model, features.batch(torch.tensor([0])), samples[0].name, watch, progress)
+        return lesson.run(prefix, start, folder, told)
 
     folds = [
         Fold(teach(dealt != fold, f"fold{fold + 1}-", FOLD_SHARE), (dealt == fold).nonzero()[:, 0]) for fold in range(2)
@@ -273,6 +281,22 @@ class _Lesson:
 
     def _some_known(self, generator: torch.Generator) -> Tensor:
         return self.known[torch.randint(len(self.known), (self.settings.replayed,), generator=generator)]
+
+
+def _watched(model: LTAD, image: Features, name: str, watch: Watch, progress: Progress) -> Progress:
+    """Progress that also shows how a model rebuilds an image as it learns."""
+
+    @torch.no_grad()
+    def look() -> Tensor:
+        patches = model.patches(model.patches.standardise(image.maps))
+        return (model.reconstruction(patches) - patches).square().mean(-1)[0].unflatten(0, model.patches.grid_size)
+
+    def told(stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        progress(stage, step, steps, loss)
+        if stage.endswith("phase2") and (step % LOOK_EVERY == 0 or step == steps):
+            watch(name, look())
+
+    return told
 
 
 def _grown(parent: Checkpoint, foundation: FoundationModel, classes: int) -> LTAD:

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -40,6 +40,23 @@ class Unpacked(NamedTuple):
 
     photos: tuple[tuple[str, Path], ...]
     refused: tuple[tuple[str, str], ...]
+
+
+def gather(files: Sequence[Path], folder: Path) -> Unpacked:
+    """Take photographs, and those of ZIP archives among the files, which are unpacked into folders below ``folder``.
+
+    Names are those of the files, and in an archive those in it. Raises what ``unpack`` raises.
+    """
+    photos: list[tuple[str, Path]] = []
+    refused: list[tuple[str, str]] = []
+    for number, file in enumerate(files):
+        if file.suffix.lower() == ".zip":
+            unpacked = unpack(file, folder / str(number))
+            photos += unpacked.photos
+            refused += unpacked.refused
+        else:
+            photos.append((file.name, file))
+    return Unpacked(tuple(photos), tuple(refused))
 
 
 def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> Unpacked:

@@ -71,6 +71,12 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the trainings of tested pages away from those of a real one."""
+    os.environ["LTAD_JOBS"] = str(tmp_path_factory.mktemp("jobs"))
+
+
 @pytest.fixture(scope="session")
 def toy_data(toy_folder: Path) -> Dataset:
     return folder_dataset(toy_folder)

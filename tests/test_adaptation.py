@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from ltad.__main__ import main
 from ltad.adaptation import FEWEST, adapt, steps_for, steps_to_do
+from ltad.before_after import as_defective, before_and_after, in_words
 from ltad.checkpoint import Checkpoint, load_checkpoint
 from ltad.config import AdaptConfig
 from ltad.data import GOOD, Dataset, Sample
@@ -90,6 +91,43 @@ def test_the_folder_is_an_ordinary_checkpoint_that_names_its_parent(
     assert len(again.card.classes) == 5
 
 
+def torn(seed: int) -> tuple[Image.Image, Image.Image]:
+    """A defective ring and its mask."""
+    picture, mask = np.array(rings(seed)), np.zeros((96, 128), dtype=np.uint8)
+    picture[30:60, 40:70] = (240, 240, 240)
+    mask[30:60, 40:70] = 255
+    return Image.fromarray(picture), Image.fromarray(mask)
+
+
+def test_before_and_after_tell_the_class_and_the_others_apart(
+    adapted: Checkpoint, predictor: Predictor, foundation: FoundationModel, tmp_path: Path
+) -> None:
+    photographs = []
+    for i in range(3):
+        for picture, name in zip(torn(950 + i), (f"a/{i}.png", f"a/{i}_mask.png"), strict=True):
+            picture.save(path := tmp_path / name.replace("/", "-"))
+            photographs.append((name, path))
+    (tmp_path / "no.png").write_bytes(b"nothing")
+    defective, refused = as_defective([*photographs, ("no.png", tmp_path / "no.png")], "rings")
+    assert len(defective) == 3 and [name for name, _ in refused] == ["no.png"]
+    changes = before_and_after(predictor, Predictor(foundation, adapted), "rings", samples(6), defective, quiet)
+    before, after = changes["before"], changes["after"]
+    assert changes["is_new"] and before["recognised"] == 0 and after["recognised"] > 0.8
+    assert len(before["good"]) == len(after["good"]) == 6 and len(after["defective"]) == 3
+    assert after["image_auroc"] > 0.9 and after["pixel_auroc"] > 0.9 and after["found"] == 1
+    assert min(after["defective"]) > max(after["good"])
+    assert [row["name"] for row in changes["others"]] == list(predictor.card.class_names)
+    assert all(row["recognised"] and row["image_auroc"] is None for row in changes["others"])
+    assert "rings: image AUROC" in in_words(changes) and "dots: reconstruction error" in in_words(changes)
+
+
+def test_a_checkpoint_beside_itself_has_changed_nothing(predictor: Predictor) -> None:
+    changes = before_and_after(predictor, predictor, "dots", samples(1), [], quiet)
+    assert not changes["is_new"] and changes["after"]["good"] == []
+    assert changes["after"]["false_alarms"] is changes["after"]["image_auroc"] is None
+    assert [row["reconstruction"] for row in changes["others"]] == [1.0, 1.0]
+
+
 def test_the_steps_are_those_that_were_announced(
     predictor: Predictor, foundation: FoundationModel, tmp_path: Path
 ) -> None:
@@ -100,8 +138,12 @@ def test_the_steps_are_those_that_were_announced(
         if loss is not None:
             told[stage] = steps
 
-    taught(predictor.checkpoint, tmp_path / "steps", foundation, settings=settings, progress=note)
+    looks: list[tuple[str, torch.Tensor]] = []
+    watch = {"progress": note, "watch": lambda name, error: looks.append((name, error))}
+    taught(predictor.checkpoint, tmp_path / "steps", foundation, settings=settings, **watch)
     assert told == steps_to_do(settings)
+    assert {name for name, _ in looks} == {"0.png"} and len(looks) == 3  # the last step of each phase 2
+    assert all(error.shape == (16, 16) and error.isfinite().all() and error.min() >= 0 for _, error in looks)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_learned(
@@ -196,14 +238,21 @@ def test_the_command_adapts_and_names_what_it_leaves_out(
     (folder / "broken.png").write_bytes(b"nothing")
     rings(0).save(folder / "twice.jpg", quality=95)
     arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]
+    report = ["--report", str(tmp_path / "changes.json")]
     assert (
-        main([*arguments, "--output", str(tmp_path / "new"), "--minutes", "0.1", "--json", "--exclude", "4.png"]) == 0
+        main(
+            [*arguments, "--output", str(tmp_path / "new"), "--minutes", "0.1", "--json", "--exclude", "4.png", *report]
+        )
+        == 0
     )
     said = capsys.readouterr()
     assert "left out “broken.png”" in said.err and "look at “twice.jpg”: it shows the same as “0.png”" in said.err
-    told = [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
+    told = [json.loads(line) for line in said.err.splitlines() if line.startswith('{"stage"')]
+    told = [line for line in told if line["loss"] is not None]
     assert told[-1]["stage"] == "phase2" and told[-1]["step"] == told[-1]["steps"] and told[-1]["loss"] > 0
     summary = json.loads(said.out)
     assert summary["classes"][-1] == {"name": "rings", "n_train": 5, "group": summary["classes"][-1]["group"]}
     assert summary["parent"]["name"] == "toy"
+    assert json.loads((tmp_path / "changes.json").read_text()) == summary["changes"]
+    assert summary["changes"]["after"]["image_auroc"] is None and len(summary["changes"]["after"]["good"]) == 5
     assert "Adapted from: toy" in (tmp_path / "new" / "README.md").read_text()

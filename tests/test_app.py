@@ -102,7 +102,18 @@ def test_a_broken_file_gets_one_sentence(client: Client, defective: Path, tmp_pa
 
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/inspect", "/match_class", "/checkpoints"}
+    assert set(named) == {"/inspect", "/match_class", "/checkpoints", "/adapt", "/job", "/cancel"}
+
+
+def test_a_training_is_begun_looked_at_and_cancelled(client: Client, predictors: Predictors) -> None:
+    files = [handle_file(e.path) for e in examples_for(predictors.card(CHECKPOINT)) if e.defect == "good"][:4]
+    with pytest.raises(AppError, match="3 photographs are too few"):
+        client.predict(files[:3], CHECKPOINT, "thing", 1, api_name="/adapt")
+    job = client.predict(files, CHECKPOINT, "thing", 1, api_name="/adapt")["job"]
+    assert client.predict(job, api_name="/job")["state"] in ("queued", "running")
+    assert client.predict(job, api_name="/cancel")["state"] == "cancelled"
+    with pytest.raises(AppError, match="is not there"):
+        client.predict("x" * 22, api_name="/job")
 
 
 def test_a_rotated_photograph_is_judged_upright(client: Client, defective: Path, tmp_path: Path) -> None:

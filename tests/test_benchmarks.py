@@ -13,7 +13,7 @@ from conftest import quiet
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import ablation, compare, detectors, rivals, tables
+from benchmarks import ablation, compare, curves, detectors, rivals, tables
 from benchmarks.remembering import Remembering, shrink
 from ltad import images
 from ltad.config import PRESETS, LTADConfig, default
@@ -251,3 +251,17 @@ def test_the_ablation_measures_its_rows(command: list[str], capsys: pytest.Captu
     assert run["methods"]["memory only"]["mean"] != run["methods"]["+ views: the default"]["mean"]
     ablation.main(["--table", str(output)])
     assert capsys.readouterr().out.count("| memory only |") == 2
+
+
+def test_the_curves_are_those_of_a_training_and_can_be_drawn_again(command: list[str]) -> None:
+    data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
+    output, figure = (output_of(command).with_name(f"curves.{kind}") for kind in ("json", "png"))
+    curves.main(["--data", data, *settings, "--output", str(output), "--figure", str(figure)])
+    steps = {stage: len(losses) for stage, losses in json.loads(output.read_text())["losses"].items()}
+    passes, phases = ("", "fold1-", "fold2-"), ("phase1", "phase2")
+    assert set(steps) == {prefix + phase for prefix in passes for phase in phases}
+    assert steps["phase2"] > steps["fold1-phase2"] == steps["fold2-phase2"] > 0
+    figure.unlink()
+    curves.main(["--table", str(output), "--figure", str(figure)])
+    with Image.open(figure) as picture:
+        assert picture.width == 1600

@@ -6,9 +6,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from test_adaptation import rings
 
@@ -54,15 +57,28 @@ def trains(job: Job) -> bool:
 
 
 def test_a_job_trains_tells_and_leaves_a_checkpoint(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, foundation: FoundationModel
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, foundation: FoundationModel, tmp_path: Path
 ) -> None:
-    job = jobs.submit(photographs, str(toy_checkpoint), "ring s", SHORT)
+    Image.fromarray(np.eye(96, 128, dtype=np.uint8)).save(mask := tmp_path / "mask.png")
+    defective = [("torn_mask.png", mask), ("torn.png", photographs[0]), ("other.png", photographs[1])]
+    job = jobs.submit(photographs, toy_checkpoint, "ring s", SHORT, defective=defective)
     running = wait(jobs, job.id, trains)
     assert running.steps > running.step and "/" in running.stage
     done = wait(jobs, job.id, over)
     assert done.state == "done" and done.step == done.steps and done.losses, done
     predictor = Predictor.from_checkpoint(done.output, foundation)
     assert predictor.predict(rings(90)).class_name == "ring_s"
+    assert len(done.map) == 16 and 0 < max(map(max, done.map)) and done.photograph == "0000.png"
+    changes = jobs.changes(job.id)
+    assert changes["class"] == "ring_s" and len(changes["after"]["good"]) == 5
+    assert len(changes["after"]["defective"]) == 2 and changes["after"]["pixel_auroc"] is not None
+    assert [kind for _, kind in jobs.photographs(job.id)] == ["good"] * 5 + ["defective"] * 2
+    with ZipFile(jobs.archive(job.id)) as archive:
+        assert f"{done.name}/model.safetensors" in archive.namelist()
+        assert job.id not in archive.read(f"{done.name}/config.json").decode()
+    card = jobs.card(done.name)
+    assert card and card.class_names[-1] == "ring_s"
+    assert jobs.card("toy") is None and jobs.card(f"../{done.name}") is None and jobs.card("*" + done.name[1:]) is None
     assert done.report() == {
         "state": "done",
         "step": done.steps,
@@ -78,9 +94,9 @@ def test_a_killed_worker_and_a_restarted_server_lose_nothing(
     photographs: list[Path], toy_checkpoint: Path, tmp_path: Path
 ) -> None:
     first = Jobs(tmp_path / "jobs")
-    whole = first.submit(photographs, str(toy_checkpoint), "rings", SHORT)
+    whole = first.submit(photographs, toy_checkpoint, "rings", SHORT)
     assert wait(first, whole.id, over).state == "done"
-    job = first.submit(photographs, str(toy_checkpoint), "rings", SHORT)
+    job = first.submit(photographs, toy_checkpoint, "rings", SHORT)
     wait(first, job.id, lambda job: job.step > job.steps / 3)
     assert first._process
     os.kill(first._process.pid, signal.SIGKILL)
@@ -98,51 +114,65 @@ def test_a_killed_worker_and_a_restarted_server_lose_nothing(
     second.close()
 
 
-def test_cancelling_a_waiting_and_a_running_job(jobs: Jobs, photographs: list[Path], toy_checkpoint: Path) -> None:
-    running = jobs.submit(photographs, str(toy_checkpoint), "a", SHORT)
-    waiting = jobs.submit(photographs, str(toy_checkpoint), "b", SHORT)
+@pytest.mark.parametrize("moment", ["first step", "last step"])
+def test_cancelling_a_waiting_and_a_running_job(
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, moment: str
+) -> None:
+    running = jobs.submit(photographs, toy_checkpoint, "a", SHORT)
+    waiting = jobs.submit(photographs, toy_checkpoint, "b", SHORT)
     wait(jobs, running.id, lambda job: job.state == "running")
     assert jobs.place(waiting.id) == 1
     assert jobs.cancel(waiting.id).state == "cancelled"
-    wait(jobs, running.id, trains)
+    wait(jobs, running.id, trains if moment == "first step" else lambda job: job.step == job.steps)
     started = time.monotonic()
     jobs.cancel(running.id)
     while jobs._process:
         assert time.monotonic() - started < 5
         time.sleep(0.02)
-    assert jobs.get(running.id).state == "cancelled"
-    assert not (Path(running.output) / "config.json").exists()
-    assert jobs.cancel(running.id).state == "cancelled"
+    assert jobs.cancel(running.id).state == jobs.get(running.id).state == "cancelled"
+    assert jobs.card(running.name) is None
 
 
-def test_a_job_that_cannot_succeed_says_why(jobs: Jobs, photographs: list[Path]) -> None:
-    job = jobs.submit(photographs[:3], "demo-exp100", "few", SHORT)
+def test_two_servers_keep_their_jobs_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTAD_JOBS", str(tmp_path / "all"))
+    first = Jobs.of_this_server()
+    second = Jobs.of_this_server()
+    assert first.root != second.root
+    first.close()
+    again = Jobs.of_this_server()
+    assert again.root == first.root
+    for jobs in (second, again):
+        jobs.close()
+
+
+def test_a_job_that_cannot_succeed_says_why(jobs: Jobs, photographs: list[Path], toy_checkpoint: Path) -> None:
+    job = jobs.submit(photographs[:3], toy_checkpoint, "few", SHORT)
     failed = wait(jobs, job.id, over)
     assert failed.state == "failed" and failed.message.startswith("3 images are too few")
 
 
 def test_what_cannot_be_taken_is_refused_in_a_sentence(
-    jobs: Jobs, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("", "../evil", "x" * 41, "a\nb"):
         with pytest.raises(JobError, match="needs a name"):
-            jobs.submit(photographs, "demo-exp100", name, SHORT)
+            jobs.submit(photographs, toy_checkpoint, name, SHORT)
     with pytest.raises(JobError, match="up to 15 minutes"):
-        jobs.submit(photographs, "demo-exp100", "a", 100)
+        jobs.submit(photographs, toy_checkpoint, "a", 100)
     with pytest.raises(JobError, match="201 photographs"):
-        jobs.submit(photographs[:1] * 201, "demo-exp100", "a", SHORT)
+        jobs.submit(photographs[:1] * 201, toy_checkpoint, "a", SHORT)
     monkeypatch.setattr(module, "MAX_WAITING", 0)
     with pytest.raises(JobError, match="waiting already"):
-        jobs.submit(photographs, "demo-exp100", "a", SHORT)
+        jobs.submit(photographs, toy_checkpoint, "a", SHORT)
     monkeypatch.setattr(module, "MAX_WAITING", 8)
     monkeypatch.setattr(module, "FREE_BYTES", shutil.disk_usage(jobs.root).total)
     with pytest.raises(JobError, match="disk is nearly full"):
-        jobs.submit(photographs, "demo-exp100", "a", SHORT)
+        jobs.submit(photographs, toy_checkpoint, "a", SHORT)
     assert list(jobs.root.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_leaves_no_half_job(
-    jobs: Jobs, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(source: Path, target: Path) -> None:
         target.write_bytes(b"half")
@@ -150,7 +180,7 @@ def test_a_disk_that_fills_up_leaves_no_half_job(
 
     monkeypatch.setattr(module.shutil, "copyfile", full)
     with pytest.raises(JobError, match="No space left"):
-        jobs.submit(photographs, "demo-exp100", "a", SHORT)
+        jobs.submit(photographs, toy_checkpoint, "a", SHORT)
     assert list(jobs.root.iterdir()) == []
 
 
@@ -163,11 +193,11 @@ def test_ids_cannot_be_paths_and_unknown_ones_get_a_sentence(jobs: Jobs) -> None
 
 
 def test_old_jobs_are_swept_by_age_and_by_size(
-    jobs: Jobs, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = []
     for _ in range(3):
-        job = jobs.submit(photographs[:1], "demo-exp100", "a", SHORT)
+        job = jobs.submit(photographs[:1], toy_checkpoint, "a", SHORT)
         jobs.cancel(job.id)
         ids.append(job.id)
     (jobs.root / "left over").mkdir()

@@ -27,8 +27,8 @@ EVERY = 0.25  # seconds between two messages to the page
 EXPORTS = ("HTML report", "CSV", "JSON", "maps (16-bit PNG)")
 
 
-def build(predictors: Predictors) -> None:
-    """Lay out the tab and wire it."""
+def build(predictors: Predictors) -> list[gr.Dropdown]:
+    """Lay out the tab and wire it; gives where a checkpoint is chosen."""
     names, first = predictors.names(), predictors.first()
     batch = gr.State(None, time_to_live=3600, delete_callback=_close)
     with gr.Row(equal_height=False):
@@ -115,6 +115,7 @@ def build(predictors: Predictors) -> None:
     stop.click(None, cancels=running, api_visibility="private")
     table.select(show, batch, shown, show_progress="hidden", **private)
     export.click(take_away, [batch, kind, rate], made, js=NOW, api_visibility="private")
+    return [checkpoint]
 
 
 NOW = "(batch, kind, rate) => [batch, kind, window.ltadRate()]"  # the false-alarm rate that the page shows

@@ -15,8 +15,8 @@ from ltad.errors import ImageError
 from ltad.images import open_photo
 
 
-def build(predictors: Predictors, tab: gr.Tab) -> None:
-    """Lay out the tab and wire it; what is measured on this machine is read when it is opened."""
+def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
+    """Lay out the tab and wire it; gives where checkpoints are chosen. What is measured is read when it is opened."""
     names, shown = predictors.names(), predictors.first()
     cards = [predictors.card(name) for name in names]
     deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
@@ -69,3 +69,4 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
     first.change(choose_first, first, gallery, api_visibility="private")
     gallery.select(choose_example, first, photo, api_visibility="private")
     gr.on([run.click, photo.input], compare, [photo, first, second], [difference, left, right], **private)
+    return [first, second]

@@ -27,8 +27,8 @@ LOADING = '<ltad-hint data-hint="loading"></ltad-hint>'
 LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
 
 
-def build(predictors: Predictors) -> None:
-    """Lay out the tab and wire it."""
+def build(predictors: Predictors) -> list[gr.Dropdown]:
+    """Lay out the tab and wire it; gives where a checkpoint is chosen."""
     names, first = predictors.names(), predictors.first()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
@@ -104,6 +104,7 @@ def build(predictors: Predictors) -> None:
     run.click(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
     as_each.click(judge_as_each, [photo, checkpoint], verdicts, **private)
     gr.on([photo.change, checkpoint.change], js="() => ''", outputs=verdicts, api_visibility="private")
+    return [checkpoint]
 
 
 def verdict_table(verdicts: list[ClassVerdict]) -> str:

@@ -21,8 +21,8 @@ WORDS_SHOWN = 3  # per token
 OPENING = '<ltad-hint data-hint="reading"></ltad-hint>'
 
 
-def build(predictors: Predictors, tab: gr.Tab) -> None:
-    """Lay out the tab and wire it; the names are read when it is first opened."""
+def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
+    """Lay out the tab and wire it; gives where a checkpoint is chosen. Names are read when it is first opened."""
     names, first = predictors.names(), predictors.first()
     with gr.Row(equal_height=False):
         checkpoint = gr.Dropdown(
@@ -104,6 +104,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> None:
     gallery.select(choose_example, checkpoint, [photo, class_name], api_visibility="private")
     photo.change(mark_photo, [checkpoint, photo], [plane, result], **private)
     gr.on([run.click, word.submit], compare, [checkpoint, photo, class_name, word], result, **private)
+    return [checkpoint]
 
 
 def _describe(predictor: Predictor) -> tuple[LearnedName, ...]:

@@ -83,6 +83,7 @@ const ENGLISH = {
   hints: {
     drop: "Drop a photograph or click an example to see a verdict.",
     dropMany: "Drop photographs, or a ZIP archive of them, to see a table of verdicts.",
+    teach: "Drop photographs of good ones and check them, to see what can be learned from them.",
     choose: "Choose a row; the arrow keys walk through the table.",
     reading: "Reading the names …",
     loading: "The models are loading; examples can be clicked already.",
@@ -167,6 +168,7 @@ const CHINESE = {
   hints: {
     drop: "拖入一张照片或点击示例，即可看到判定。",
     dropMany: "拖入多张照片或其 ZIP 压缩包，即可看到判定表。",
+    teach: "拖入合格品照片并检查，看看能从中学到什么。",
     choose: "选择一行；方向键可逐行浏览。",
     reading: "正在读取名称…",
     loading: "模型正在加载；示例已可点击。",

@@ -1,0 +1,104 @@
+"""The learning curves of one training: the loss of both phases, and of the models that only judge.
+
+``python -m benchmarks.curves --data demo --imbalance exp100 --output FILE --figure PICTURE``
+
+``--table FILE --figure PICTURE`` draws again what a run wrote.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks.compare import describe_run, describe_split, train_ltad
+from benchmarks.tables import COLOURS, DPI
+from ltad.__main__ import Bars
+from ltad.config import default
+from ltad.data.longtail import ORDERS, long_tail
+from ltad.data.sources import open_dataset
+from ltad.errors import LTADError
+from ltad.files import whole_file, write_text
+from ltad.foundation import load_foundation
+
+TITLES = {"phase1": "phase 1: names and generator", "phase2": "phase 2: reconstruction and semantics"}
+PASSES = {"": "on all images", "fold1-": "on one half, to judge the other", "fold2-": "on the other half"}
+SMOOTHED = 20  # steps that are averaged for the line
+WIDTH, HEIGHT = 8, 3.2  # inches
+
+
+class Recorder(Bars):
+    """Bars that keep the losses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: dict[str, list[float]] = {}
+
+    def __call__(self, stage: str, step: int, steps: int, loss: float | None = None) -> None:
+        """Keep a step's loss."""
+        super().__call__(stage, step, steps, loss)
+        if loss is not None:
+            self.losses.setdefault(stage, []).append(round(loss, 5))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train and draw, or draw again."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="curves", description="The learning curves of one training.")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--data", metavar="DIR|demo|elpv")
+    task.add_argument("--table", type=Path, metavar="FILE", help="draw what a run wrote")
+    parser.add_argument("--imbalance", default="none", metavar="none|expN|stepN[-reverse]")
+    parser.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    parser.add_argument("--output", type=Path, default=Path("curves.json"), metavar="FILE")
+    parser.add_argument("--figure", type=Path, required=True, metavar="PICTURE")
+    options = parser.parse_args(arguments)
+    try:
+        if options.data:
+            write_text(options.output, json.dumps(_run(options)))
+        draw(json.loads((options.table or options.output).read_text(encoding="utf-8")), options.figure)
+    except (LTADError, ValueError, OSError) as error:
+        raise SystemExit(f"curves: {error}") from error
+
+
+def _run(options: argparse.Namespace) -> dict[str, Any]:
+    config = default()
+    for assignment in options.settings:
+        config = config.override(assignment)
+    foundation, recorder = load_foundation(), Recorder()
+    split = long_tail(open_dataset(options.data), options.imbalance, options.order)
+    card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.curves")
+    train_ltad(split, foundation, config, card, recorder)
+    recorder.close()
+    header = describe_run(split, options.order, foundation, config) | {"imbalance": options.imbalance}
+    return {"header": header, "losses": recorder.losses}
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Draw the losses over the steps, every step faint and their running mean as a line."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, HEIGHT), layout="constrained")
+    for axis, (phase, title) in zip(axes, TITLES.items(), strict=True):
+        for colour, (prefix, label) in zip(COLOURS, PASSES.items(), strict=False):
+            losses = np.array(results["losses"][prefix + phase])
+            width = min(SMOOTHED, len(losses))
+            mean = np.convolve(losses, np.ones(width) / width, "valid")
+            axis.plot(np.arange(1, len(losses) + 1), losses, color=colour, alpha=0.2, linewidth=0.7)
+            axis.plot(np.arange(width, len(losses) + 1), mean, color=colour, linewidth=1.8, label=label)
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel("steps")
+        axis.set_yscale("log")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("loss")
+    axes[1].legend(frameon=False)
+    with whole_file(path) as partial:
+        figure.savefig(partial, dpi=DPI, format=path.suffix.removeprefix("."))
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
