@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks import tables
@@ -92,7 +93,8 @@ def _run(options: argparse.Namespace) -> None:
             config = settings_of(row).override(f"seed={seed}")
             for assignment in options.settings:
                 config = config.override(assignment)
-            checkpoint, seconds, size = train_ltad(split, remembering, config, card, bars)
+            with TemporaryDirectory() as folder:
+                checkpoint, seconds, size = train_ltad(split, remembering, config, card, bars, Path(folder, "ltad"))
             table = evaluate(split, Predictor(remembering, checkpoint), progress=bars)
             runs[-1]["methods"][row] = entry(table, seconds, size)
             write_text(options.output, json.dumps({"header": header, "runs": runs}, indent=1))

@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
         long_tail_counts(dataset.train_counts, imbalance, options.order)  # an unknown one is refused before hours
     foundation = load_foundation(options.foundation)
     header = describe_run(dataset, options.order, foundation, config)
-    runs = _finished(options.output, header) if options.resume else []
+    runs = finished_runs(options.output, header) if options.resume else []
     done = {(run["imbalance"], run["seed"]) for run in runs}
     wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
     dataset = shrink(dataset, foundation.fingerprint.image_size)
@@ -130,7 +130,7 @@ def describe_split(split: Dataset, imbalance: str, order: str, command: str) -> 
     )
 
 
-def _finished(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
+def finished_runs(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs that a file has of the same comparison; none where there is no file."""
     if not path.exists():
         return []
@@ -144,14 +144,12 @@ def _finished(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def train_ltad(
-    dataset: Dataset, foundation: Any, config: LTADConfig, data: DataCard, progress: Progress
+    dataset: Dataset, foundation: Any, config: LTADConfig, data: DataCard, progress: Progress, folder: Path
 ) -> tuple[Checkpoint, float, int]:
     """Train LTAD, and give its seconds without the encoding of the images, and the bytes of its tensors."""
-    with TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        checkpoint = train(dataset, foundation, config, Path(folder, "ltad"), data=data, progress=progress)
-        seconds = time.perf_counter() - start
-        return checkpoint, seconds, (checkpoint.card.path / "model.safetensors").stat().st_size
+    start = time.perf_counter()
+    checkpoint = train(dataset, foundation, config, folder, data=data, progress=progress)
+    return checkpoint, time.perf_counter() - start, (folder / "model.safetensors").stat().st_size
 
 
 def compare(
@@ -162,7 +160,8 @@ def compare(
     Each method gives the means and the classes of its evaluation, the seconds of its training without the encoding,
     and the bytes that it must keep, in half precision. What does not localise has no pixel figures.
     """
-    checkpoint, seconds, size = train_ltad(dataset, foundation, config, data, progress)
+    with TemporaryDirectory() as folder:
+        checkpoint, seconds, size = train_ltad(dataset, foundation, config, data, progress, Path(folder, "ltad"))
     predictor = Predictor(foundation, checkpoint)
     methods = {
         name: entry(evaluate(dataset, predictor, auto=auto, progress=progress), seconds, size)

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -73,7 +74,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     foundation, recorder = load_foundation(), Recorder()
     split = long_tail(open_dataset(options.data), options.imbalance, options.order)
     card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.curves")
-    train_ltad(split, foundation, config, card, recorder)
+    with TemporaryDirectory() as folder:
+        train_ltad(split, foundation, config, card, recorder, Path(folder, "ltad"))
     recorder.close()
     header = describe_run(split, options.order, foundation, config) | {"imbalance": options.imbalance}
     return {"header": header, "losses": recorder.losses}

@@ -35,7 +35,7 @@ def means(results: Results) -> str:
             seconds = statistics.fmean(run["seconds"] for run in runs)
             size = statistics.fmean(run["bytes"] for run in runs)
             rows.append([name, *figures, f"{seconds:.0f}", f"{size / 1e6:.2f}"])
-        blocks.append(f"**{results['header']['data']}, {imbalance}**\n\n{_markdown(head, rows)}")
+        blocks.append(f"**{results['header']['data']}, {imbalance}**\n\n{markdown(head, rows)}")
     return "\n\n".join(blocks)
 
 
@@ -51,7 +51,7 @@ def per_class(results: Results) -> str:
                 values = [_over_seeds(results, imbalance, name, "classes", class_name, figure) for name in names]
                 rows.append([class_name, str(row["n_train"]), row["group"], *_column(values)])
             head = f"**{results['header']['data']}, {imbalance}, {title}**"
-            blocks.append(f"{head}\n\n{_markdown(['class', 'train', 'group', *names], rows)}")
+            blocks.append(f"{head}\n\n{markdown(['class', 'train', 'group', *names], rows)}")
     return "\n\n".join(blocks)
 
 
@@ -137,5 +137,6 @@ def _column(values: list[Value]) -> list[str]:
     return cells
 
 
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table as Markdown has it."""
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))

@@ -13,7 +13,7 @@ from conftest import quiet
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import ablation, compare, curves, detectors, rivals, tables
+from benchmarks import ablation, compare, curves, detectors, leave_one_out, rivals, tables
 from benchmarks.remembering import Remembering, shrink
 from ltad import images
 from ltad.config import PRESETS, LTADConfig, default
@@ -265,3 +265,31 @@ def test_the_curves_are_those_of_a_training_and_can_be_drawn_again(command: list
     curves.main(["--table", str(output), "--figure", str(figure)])
     with Image.open(figure) as picture:
         assert picture.width == 1600
+
+
+# Leaving a class out
+
+
+def test_a_class_is_taught_to_a_checkpoint_that_never_saw_it(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
+    output, taught = output_of(command).with_name("left-out.json"), []
+    adapt = leave_one_out.adapt
+
+    def seen(parent: Any, images: Sequence[Sample], class_name: str, *arguments: Any, **options: Any) -> Any:
+        assert class_name not in parent.card.class_names and len(images) == 4
+        taught.append([sample.name for sample in images])
+        return adapt(parent, images, class_name, *arguments, **options)
+
+    monkeypatch.setattr(leave_one_out, "adapt", seen)
+    arguments = ["--data", data, "--classes", "checker", "--images", "4", "--minutes", "0.1", *settings]
+    leave_one_out.main([*arguments, "--output", str(output)])
+    (run,) = json.loads(output.read_text())["runs"]
+    assert taught[0] == taught[1] and len(set(taught[0])) == 4
+    assert set(run["methods"]) == {"adapted", "adapted, no replay", *leave_one_out.READINGS}
+    assert run["methods"]["adapted"]["mean"]["all"]["n_classes"] == 2
+    leave_one_out.main([*arguments, "--output", str(output), "--resume"])  # nothing is left to do
+    assert len(taught) == 2
+    leave_one_out.main(["--table", str(output)])
+    assert capsys.readouterr().out.count("| checker | 4 |") == 3

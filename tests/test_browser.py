@@ -127,6 +127,7 @@ def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> No
     broken.write_bytes(b"this is no picture")
     page.set_input_files("#photograph input[type=file]", broken)
     expect(page.get_by_test_id("toast-body")).to_contain_text("is not an image", timeout=WAIT)
+    expect(page.locator("#result ltad-inspection, #result .empty")).to_have_count(0)
 
 
 def test_a_batch_of_200_of_which_three_are_broken(page: Page, tmp_path: Path) -> None:

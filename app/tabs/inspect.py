@@ -100,8 +100,12 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
     gallery.select(choose_example, checkpoint, [photo, result], api_visibility="private")
     loading.tick(show_loading, None, [status, loading], api_visibility="private", show_progress="hidden")
-    photo.change(inspect_photo, inputs, outputs, show_progress="minimal", **private).success(js=SHOW_RESULT)
-    run.click(inspect_photo, inputs, outputs, **private).success(js=SHOW_RESULT)
+    for judged in (
+        photo.change(inspect_photo, inputs, outputs, show_progress="minimal", **private),
+        run.click(inspect_photo, inputs, outputs, **private),
+    ):
+        judged.success(js=SHOW_RESULT)
+        judged.failure(js="() => ['', null]", outputs=outputs, api_visibility="private")  # no verdict of another one
     as_each.click(judge_as_each, [photo, checkpoint], verdicts, **private)
     gr.on([photo.change, checkpoint.change], js="() => ''", outputs=verdicts, api_visibility="private")
     return [checkpoint]

@@ -1,0 +1,211 @@
+"""A class taught to a checkpoint of all the others, from a few images: what it reaches, and what the others lose.
+
+``python -m benchmarks.leave_one_out --data DIR --images 5 20 --seeds 0 1 --output FILE``
+
+For every class a checkpoint is trained on the others; then ``adapt`` teaches it that class, with and without replay.
+Beside it stands a patch k-NN built from the same images on the same features, which is told the class; LTAD predicts
+it. FILE is written after every class and number of images, and ``--resume`` goes on with it; ``--table FILE`` prints
+it.
+"""
+
+import argparse
+import json
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import torch
+
+from benchmarks.compare import describe_run, describe_split, entry, finished_runs, train_ltad
+from benchmarks.detectors import PatchKNN
+from benchmarks.remembering import Remembering, shrink
+from benchmarks.rivals import Rival, held_out_maps
+from benchmarks.tables import markdown
+from ltad.__main__ import Bars
+from ltad.adaptation import DEFAULT_MINUTES, adapt, steps_for
+from ltad.checkpoint import Checkpoint, ClassCard
+from ltad.config import default
+from ltad.data import Dataset, Sample
+from ltad.data.sources import open_dataset
+from ltad.errors import LTADError
+from ltad.evaluation import evaluate, percent
+from ltad.features import cache_features
+from ltad.files import write_text
+from ltad.foundation import load_foundation
+from ltad.predictor import Predictor
+
+ADAPTED, FORGETFUL = "adapted", "adapted, no replay"
+READINGS = tuple(f"patch k-NN, by {reading}" for reading in PatchKNN.readings)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run it, or print what a run wrote."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="leave_one_out", description="A class taught to a checkpoint of the others.")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--data", metavar="DIR|demo|elpv")
+    task.add_argument("--table", type=Path, metavar="FILE", help="print what a run wrote")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="to leave out, one after the other; all of them")
+    parser.add_argument("--images", nargs="+", type=int, default=[5, 20], metavar="N", help="of the class, to teach it")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of the images and the teaching")
+    parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, metavar="M", help="of teaching")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    parser.add_argument("--output", type=Path, default=Path("leave-one-out.json"), metavar="FILE")
+    parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same run")
+    options = parser.parse_args(arguments)
+    try:
+        if options.table:
+            print(table(json.loads(options.table.read_text(encoding="utf-8"))))
+        else:
+            _run(options, shlex.join(["python", "-m", "benchmarks.leave_one_out", *arguments]))
+    except (LTADError, ValueError, OSError) as error:
+        raise SystemExit(f"leave_one_out: {error}") from error
+
+
+def _run(options: argparse.Namespace, command: str) -> None:
+    config = default()
+    for assignment in options.settings:
+        config = config.override(assignment)
+    dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation()
+    header = describe_run(dataset, "alphabetical", foundation, config) | {"minutes": options.minutes}
+    runs = finished_runs(options.output, header) if options.resume else []
+    done = {(run["class"], run["images"], run["seed"]) for run in runs}
+    dataset = shrink(dataset, foundation.fingerprint.image_size)
+    remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
+    for class_name in options.classes or dataset.class_names:
+        wanted = [(n, seed) for n in options.images for seed in options.seeds if (class_name, n, seed) not in done]
+        if not wanted:
+            continue
+        others = without(dataset, class_name)
+        with TemporaryDirectory() as folder:
+            card = describe_split(others, "none", "alphabetical", command)
+            base, _, _ = train_ltad(others, remembering, config, card, bars, Path(folder, "base"))
+            before = evaluate(others, Predictor(remembering, base), auto=True, progress=bars)
+            for n, seed in wanted:
+                methods = teach(base, dataset, class_name, n, seed, options.minutes, remembering, Path(folder), bars)
+                run = {"class": class_name, "images": n, "seed": seed, "before": before["mean"]["all"]}
+                runs.append(run | {"methods": methods})
+                write_text(
+                    options.output, json.dumps({"header": header | {"command": command}, "runs": runs}, indent=1)
+                )
+    bars.close()
+    print(table({"header": header, "runs": runs}))
+
+
+def without(dataset: Dataset, class_name: str) -> Dataset:
+    """The data set as it is for those who know nothing of a class."""
+    train, test = (
+        tuple(sample for sample in part if sample.class_name != class_name) for part in (dataset.train, dataset.test)
+    )
+    return replace(dataset, train=train, test=test)
+
+
+def choose(dataset: Dataset, class_name: str, n: int, seed: int) -> list[Sample]:
+    """Some of a class's training images."""
+    own = [sample for sample in dataset.train if sample.class_name == class_name]
+    drawn = torch.randperm(len(own), generator=torch.Generator().manual_seed(seed))[:n]
+    return [own[i] for i in sorted(drawn.tolist())]
+
+
+def teach(
+    base: Checkpoint,
+    dataset: Dataset,
+    class_name: str,
+    n: int,
+    seed: int,
+    minutes: float,
+    foundation: Any,
+    folder: Path,
+    bars: Bars,
+) -> dict[str, dict[str, Any]]:
+    """Teach a class in every way and measure: its own figures under ``classes``, the means over the others."""
+    images = choose(dataset, class_name, n, seed)
+    methods = {}
+    settings = replace(steps_for(minutes), seed=seed)
+    for name, replayed in ((ADAPTED, settings.replayed), (FORGETFUL, 0)):
+        start = time.perf_counter()
+        adapted = adapt(
+            base,
+            images,
+            class_name,
+            foundation,
+            replace(settings, replayed=replayed),
+            folder / "adapted",
+            command="python -m benchmarks.leave_one_out",
+            progress=bars,
+        )
+        seconds, predictor = time.perf_counter() - start, Predictor(foundation, adapted)
+        size = (folder / "adapted" / "model.safetensors").stat().st_size
+        own = evaluate(only(dataset, class_name), predictor, auto=True, progress=bars)
+        others = evaluate(without(dataset, class_name), predictor, auto=True, progress=bars)
+        methods[name] = entry({"classes": own["classes"], "mean": others["mean"]}, seconds, size)
+    for rival in knn(base, images, class_name, foundation, bars):
+        table = evaluate(only(dataset, class_name), cast(Predictor, rival), progress=bars)
+        methods[rival.card.name] = entry(table | {"mean": None}, rival.seconds, rival.bytes)
+    return methods
+
+
+def only(dataset: Dataset, class_name: str) -> Dataset:
+    """The test images of one class."""
+    return replace(dataset, train=(), test=tuple(s for s in dataset.test if s.class_name == class_name))
+
+
+def knn(base: Checkpoint, images: Sequence[Sample], class_name: str, foundation: Any, bars: Bars) -> list[Rival]:
+    """A patch k-NN of a class's images alone, in both readings."""
+    start = time.perf_counter()
+    features = cache_features(images, (class_name,), foundation, bars)
+    card = replace(base.card, classes=(ClassCard(name=class_name, n_train=len(images), group="tail"),))
+    detector = PatchKNN(features, card, foundation, bars, whole=True)
+    held_out = held_out_maps(PatchKNN, features, card, foundation, bars)
+    seconds = time.perf_counter() - start
+    return [Rival(detector, held_out, reading, card, foundation, seconds) for reading in PatchKNN.readings]
+
+
+def table(results: dict[str, Any]) -> str:
+    """A row for every class and number of images, and their means; mean over seeds, per cent."""
+    runs = results["runs"]
+    head = ["class", "images", "LTAD", "k-NN, class", "k-NN, place", "pixel, LTAD", "k-NN, class", "k-NN, place"]
+    head += ["recognised", "others before", "after", "no replay", "seconds"]
+    rows = []
+    for n in dict.fromkeys(run["images"] for run in runs):
+        some = [run for run in runs if run["images"] == n]
+        names = list(dict.fromkeys(run["class"] for run in some))
+        by_class = [_figures([run for run in some if run["class"] == name]) for name in names]
+        rows += [[name, str(n), *_cells(figures)] for name, figures in zip(names, by_class, strict=True)]
+        rows.append(["**mean**", str(n), *_cells([_mean(column) for column in zip(*by_class, strict=True)])])
+    return markdown(head, rows)
+
+
+def _figures(runs: Sequence[dict[str, Any]]) -> list[float | None]:
+    """The columns of the table for one class, over its seeds."""
+
+    def own(method: str, figure: str) -> float | None:
+        return _mean([run["methods"][method]["classes"][run["class"]][figure] for run in runs])
+
+    def others(method: str) -> float | None:
+        return _mean([run["methods"][method]["mean"]["all"]["image_auroc"] for run in runs])
+
+    figures = [own(method, figure) for figure in ("image_auroc", "pixel_auroc") for method in (ADAPTED, *READINGS)]
+    figures += [own(ADAPTED, "class_accuracy"), _mean([run["before"]["image_auroc"] for run in runs])]
+    figures += [others(ADAPTED), others(FORGETFUL)]
+    return [*figures, _mean([run["methods"][ADAPTED]["seconds"] for run in runs])]
+
+
+def _cells(figures: Sequence[float | None]) -> list[str]:
+    *shares, seconds = figures
+    return [*map(percent, shares), f"{seconds:.0f}"]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+if __name__ == "__main__":
+    main()
