@@ -158,7 +158,7 @@ def build(predictors: Predictors, jobs: Jobs, demo: gr.Blocks, tabs: gr.Tabs, pi
     @told_plainly
     def show(job_id: str | None, ids: list[str]) -> list[Any]:
         if not job_id:
-            return [gr.skip()] * (8 + len(pickers))
+            return [gr.skip()] * len(shown)
         job = jobs.get(job_id)
         photograph = jobs.folder(job_id) / PHOTOGRAPHS / job.photograph if job.photograph else None
         is_live, is_done = job.state in LIVE, job.state == "done"
