@@ -18,6 +18,15 @@ from ltad.predictor import Predictor
 pytestmark = BROWSER_MARKS
 WAIT = 30_000  # milliseconds; the models may still be loading
 CHECKPOINT = "demo-exp100"
+# Pieces of text on the cards that are English sentences; licences and hashes stand as they are.
+ENGLISH_LEFT = r"""() => [...document.querySelectorAll('.card')].flatMap((card) => {
+    const walker = document.createTreeWalker(card, NodeFilter.SHOW_TEXT), left = [];
+    while (walker.nextNode()) {
+        const { data, parentElement } = walker.currentNode;
+        if (/[A-Za-z]+ [a-z]+ [a-z]+/.test(data) && !parentElement.closest('.facts, title')) left.push(data);
+    }
+    return left;
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +296,12 @@ def test_the_page_speaks_chinese_to_who_reads_it(browser: Browser, url: str) -> 
     expect(page.locator("#result .empty")).to_contain_text("照片")
     click_example(page, 1)
     expect(page.locator("#result .headline span")).to_have_text("缺陷", timeout=WAIT)
+    page.get_by_role("tab", name="名称").click()
+    expect(page.locator("#names-table tbody tr")).to_have_count(12, timeout=WAIT)
+    page.get_by_role("tab", name="检查点").click()
+    expect(page.locator("#deck")).to_contain_text("训练图像", timeout=WAIT)
+    left = page.evaluate(ENGLISH_LEFT)
+    assert not left
     page.close()
 
 

@@ -20,7 +20,7 @@ from ltad.predictor import REGION_GRID, Prediction
 from ltad.visualization import COLOUR_MAPS, OPACITY, colour_table, full_scale
 
 HERE = Path(__file__).parent
-SCRIPTS = ("judge.js", "map.js", "words.js", "settings.js", "viewer.js", "inspection.js", "batch.js")
+SCRIPTS = ("judge.js", "map.js", "words.js", "cards.js", "settings.js", "viewer.js", "inspection.js", "batch.js")
 STYLE = HERE / "viewer.css"
 REPORT_STYLE = HERE / "report.css"  # what a page without Gradio needs beside it
 PHOTO_SIDE = 4096  # pixels; larger photographs are sent smaller, the numbers are made from the whole
