@@ -1,8 +1,7 @@
 """Background adaptations that survive a closed tab and a restarted server.
 
-A job is a folder: its photographs, a state file that is always whole, and the checkpoint that comes out. One worker
-process at a time runs the very command that a person would type, with fewer threads and less priority than the page.
-Whoever knows a job's id, which cannot be guessed, may look at it and change it.
+A job is a folder: its photographs, a state file that is always whole, and the checkpoint that comes out. One runs at a
+time. Whoever knows a job's id, which cannot be guessed, may look at it and change it.
 """
 
 import json
@@ -11,17 +10,16 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from app.job import CHANGES, LIVE, PHOTOGRAPHS, START, Job, Process, follow, start
 from ltad.adaptation import steps_for, steps_to_do
 from ltad.before_after import DEFECTIVE, MASK
 from ltad.checkpoint import CheckpointCard, read_card
@@ -30,68 +28,14 @@ from ltad.errors import JobError
 from ltad.files import write_text
 
 logger = logging.getLogger(__name__)
-State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-LIVE: tuple[State, ...] = ("queued", "running")
 
 MAX_WAITING = 8  # jobs in the queue
 MAX_MINUTES = 15.0
 MAX_PHOTOGRAPHS = 200
-OVERTIME = 5.0  # times the minutes asked for, after which a job is stopped
-GRACE = 600.0  # seconds beyond that, for reading, encoding and measuring
 FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
 SWEEP = 1800  # seconds between two looks for old jobs
 KEPT_SECONDS = 48 * 3600  # that a finished job is kept
 KEPT_BYTES = 2_000_000_000  # of all jobs together
-LOSSES = 200  # points of the curve
-PHOTOGRAPHS, CHANGES = "photographs", "changes.json"  # in a job's folder
-NICENESS = 10
-ROOT = Path(__file__).parent.parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is known of a job.
-
-    checkpoint: the parent's name, under which it is in the job's folder. step and steps: of all optimisations together.
-    losses: (step, loss) of the curve. map: how far off the model's reconstruction of ``photograph`` is at the moment,
-    rows of a grid; map_top: the highest value of the first such map.
-    """
-
-    id: str
-    checkpoint: str
-    class_name: str
-    minutes: float
-    photographs: int
-    created: float
-    state: State = "queued"
-    stage: str = ""
-    step: int = 0
-    steps: int = 0
-    eta_seconds: float | None = None
-    losses: list[tuple[int, float]] = field(default_factory=list)
-    photograph: str = ""
-    map: list[list[float]] = field(default_factory=list)
-    map_top: float = 0.0
-    message: str = ""
-    output: str = ""
-    finished: float | None = None
-
-    def report(self) -> dict[str, object]:
-        """The job as the web interface gives it."""
-        return {
-            "state": self.state,
-            "step": self.step,
-            "steps": self.steps,
-            "eta_seconds": self.eta_seconds,
-            "loss": self.losses[-1][1] if self.losses else None,
-            "message": self.message,
-            "checkpoint": self.name if self.state == "done" else None,
-        }
-
-    @property
-    def name(self) -> str:
-        """The name of the checkpoint that comes out: hard to guess, too, but it says nothing of the id."""
-        return Path(self.output).name
 
 
 class Jobs:
@@ -107,7 +51,7 @@ class Jobs:
         self._lock = FileLock(root.with_name(f"{root.name}.lock"), timeout=0)
         self._lock.acquire()
         self._changed = threading.Condition()  # holds an RLock, so that a sweep may be within
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
         self._closed = False
         root.mkdir(parents=True, exist_ok=True)
         self._queue = []
@@ -147,12 +91,12 @@ class Jobs:
         parent: Path,
         class_name: str,
         minutes: float,
-        start: str = "",
+        word: str = "",
         defective: Sequence[tuple[str, Path]] = (),
     ) -> Job:
         """Take a job and give it; JobError where it cannot be taken.
 
-        parent: the folder of the checkpoint to start from. start: a word from which the name starts. defective: only to
+        parent: the folder of the checkpoint to start from. word: from which the name starts. defective: only to
         measure with, by the name to show and the file, so that masks find their photographs.
         """
         name = class_name.strip()
@@ -184,7 +128,7 @@ class Jobs:
             try:
                 _store(folder, photographs, defective)
                 shutil.copytree(parent, folder / parent.name)  # may be another one, or gone, when its turn comes
-                write_text(folder / "start.txt", start)
+                write_text(folder / START, word)
                 self._save(job)
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -301,9 +245,9 @@ class Jobs:
                 self._running = self._queue.pop(0)
                 job = replace(self.get(self._running), state="running", stage="", message="")
                 self._save(job)
-                self._process = self._start(job)
+                self._process = start(job, self.folder(job.id))
             try:
-                self._follow(job, self._process)
+                self._update(follow(job, self.folder(job.id), self._process, self._update))
             except Exception:
                 logger.exception("the worker of a job could not be followed")
                 self._process.kill()
@@ -311,106 +255,11 @@ class Jobs:
             with self._changed:
                 self._process = None
 
-    def _start(self, job: Job) -> "subprocess.Popen[str]":
-        folder = self.folder(job.id)  # all paths are relative to it: the command stands in the checkpoint's card
-        command = [sys.executable, "-m", "ltad", "adapt", "--json", "--resume", "--minutes", str(job.minutes)]
-        command += ["--images", PHOTOGRAPHS, "--checkpoint", job.checkpoint, "--class-name", job.class_name]
-        command += ["--output", job.name, "--report", CHANGES]
-        if (folder / DEFECTIVE).is_dir():
-            command += ["--defective", DEFECTIVE]
-        if start := (folder / "start.txt").read_text(encoding="utf-8"):
-            command += ["--start", start]
-        threads = str(max(1, (os.cpu_count() or 2) // 2))
-        environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        if hasattr(os, "setpriority"):  # not on Windows
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
-        return process
-
-    def _follow(self, job: Job, process: "subprocess.Popen[str]") -> None:
-        """Take down what the worker tells, until it ends; then say how it ended."""
-        clock, said = _Clock(steps_to_do(steps_for(job.minutes))), ""
-        limit = OVERTIME * 60 * job.minutes + GRACE
-        alarm = threading.Timer(limit, process.kill)
-        alarm.start()
-        with process:
-            for line in process.stderr or ():
-                if line.startswith('{"photograph"'):
-                    told = json.loads(line)
-                    top = job.map_top or max(map(max, told["map"]))
-                    job = replace(job, photograph=told["photograph"], map=told["map"], map_top=top)
-                    continue
-                if not line.startswith('{"stage"'):
-                    said = line.strip() or said
-                    continue
-                told = json.loads(line)
-                job = clock.note(job, told["stage"], told["step"], told["steps"], told["loss"])
-                if clock.is_news():
-                    self._update(job)
-        overtime = not alarm.is_alive()
-        alarm.cancel()
-        ended = {"eta_seconds": None, "finished": time.time()}
-        if process.returncode == 0:
-            shutil.make_archive(job.output, "zip", self.folder(job.id), job.name)
-            self._update(replace(job, state="done", step=job.steps, stage="", **ended))
-        elif overtime:
-            self._update(replace(job, state="failed", message=f"It took more than {limit / 60:.0f} minutes.", **ended))
-        elif process.returncode < 0:
-            message = "The training was stopped from outside; it can go on where it was."
-            self._update(replace(job, state="interrupted", message=message, **ended))
-        else:
-            message = said.removeprefix("ltad adapt: ") or "The training ended without a word."
-            self._update(replace(job, state="failed", message=message, **ended))
-
     def _update(self, job: Job) -> None:
         """Write a running job's news, unless it was cancelled or swept in the meantime."""
         with self._changed:
             if self.folder(job.id).is_dir() and self.get(job.id).state == "running":
                 self._save(job)
-
-
-class _Clock:
-    """Turns what a worker tells into steps done, a curve, and the time that is left."""
-
-    def __init__(self, stages: dict[str, int]) -> None:
-        self._stages = stages
-        self._seconds: dict[str, float] = {}  # a step of each kind takes
-        self._last: tuple[str, int, float] | None = None
-        self._told = 0.0
-
-    def note(self, job: Job, stage: str, step: int, steps: int, loss: float | None) -> Job:
-        """The job with a worker's line taken into account."""
-        if stage not in self._stages or loss is None:
-            return replace(job, stage=f"{stage} {step}/{steps}")
-        now, kind = time.monotonic(), stage.split("-")[-1]
-        if self._last and self._last[0] == stage and step > self._last[1]:
-            took = (now - self._last[2]) / (step - self._last[1])
-            self._seconds[kind] = 0.8 * self._seconds.get(kind, took) + 0.2 * took
-        self._last = (stage, step, now)
-        names = list(self._stages)
-        at = names.index(stage)
-        done = sum(self._stages[name] for name in names[:at]) + step
-        left = {name: self._stages[name] - (step if name == stage else 0) for name in names[at:]}
-        usual = sum(self._seconds.values()) / len(self._seconds) if self._seconds else None
-        eta = (
-            None
-            if usual is None
-            else sum(count * self._seconds.get(name.split("-")[-1], usual) for name, count in left.items())
-        )
-        losses = [*job.losses, (done, round(loss, 5))] if not job.losses or done > job.losses[-1][0] else job.losses
-        if len(losses) > LOSSES:
-            losses = losses[::2]
-        return replace(job, stage=f"{stage} {step}/{steps}", step=done, eta_seconds=eta, losses=losses)
-
-    def is_news(self) -> bool:
-        """Whether it is time to write again: some times a second are enough."""
-        now = time.monotonic()
-        if now - self._told < 0.3:
-            return False
-        self._told = now
-        return True
 
 
 def _store(folder: Path, photographs: Sequence[Path], defective: Sequence[tuple[str, Path]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from app.jobs import LIVE, Job
+from app.job import LIVE, Job
 from app.viewer import data_uri
 from ltad import images
 from ltad.adaptation import FEWEST

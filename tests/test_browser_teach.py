@@ -1,9 +1,10 @@
 """The Teach tab in a real browser, from dropped photographs to a verdict by the checkpoint that came out."""
 
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 from conftest import BROWSER_MARKS, TrainToy
@@ -49,9 +50,12 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(
         sample.read().save(tmp_path / f"good-{number}.png")
     torn = next(sample for sample in factory.test if sample.class_name == LEFT_OUT and sample.label)
     torn.read().save(tmp_path / "torn.png")
-    with ZipFile(tmp_path / "evil.zip", "w") as archive:
+    with ZipFile(tmp_path / "evil.zip", "w", ZIP_DEFLATED) as archive:
         archive.writestr("../outside.png", b"x")
-        archive.writestr("note.txt", b"x")
+        archive.writestr("bomb.png", bytes(5_000_000))
+        link = ZipInfo("link.png")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, b"/etc/passwd")
 
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -62,7 +66,9 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(
     page.locator("#teach-files input[type=file]").set_input_files(tmp_path / "evil.zip")
     expect(page.locator("#teach-files")).to_contain_text("evil", timeout=WAIT)
     page.locator("#teach-check").click()
-    expect(page.locator("#teach-found")).to_contain_text("outside.png is left out", timeout=WAIT)
+    reasons = page.locator("#teach-found li")
+    expect(reasons).to_have_count(3, timeout=WAIT)
+    expect(reasons).to_contain_text(["outside.png is left out", "bomb.png is left out", "link.png is left out"])
     expect(page.locator("#teach-train")).not_to_be_visible()
 
     page.locator("#teach-files").get_by_label("Clear").click()

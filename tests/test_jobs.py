@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from test_adaptation import rings
 
 from app import jobs as module
-from app.jobs import Job, Jobs
+from app.job import LIVE, Job
+from app.jobs import Jobs
 from ltad.errors import JobError
 from ltad.foundation import FoundationModel
 from ltad.predictor import Predictor
@@ -49,7 +50,7 @@ def wait(jobs: Jobs, job_id: str, holds: Callable[[Job], bool]) -> Job:
 
 
 def over(job: Job) -> bool:
-    return job.state not in module.LIVE
+    return job.state not in LIVE
 
 
 def trains(job: Job) -> bool:

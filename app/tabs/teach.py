@@ -10,7 +10,8 @@ from PIL import Image
 
 from app.errors import told_plainly
 from app.hub import push
-from app.jobs import LIVE, MAX_MINUTES, MAX_PHOTOGRAPHS, PHOTOGRAPHS, Job, Jobs
+from app.job import LIVE, PHOTOGRAPHS, Job
+from app.jobs import MAX_MINUTES, MAX_PHOTOGRAPHS, Jobs
 from app.predictors import Predictors
 from app.teach_cards import changes_card, check_card, job_card
 from app.texts import say

@@ -15,7 +15,7 @@ const ENGLISH = {
   unusual: (beaten, normals, name) =>
     `More unusual than ${beaten < normals ? percent(beaten / normals) + " of" : "all"} ${normals} normal images, judged as ${spell(name)}.`,
   unknown: (name, verdict) =>
-    `The image fits none of the learned classes. The nearest is ${spell(name)}; judged as that it would be “${verdict}”, which means little. Is it a product of yours? Teach the checkpoint its normal images.`,
+    `The image fits none of the learned classes. The nearest is ${spell(name)}; judged as that it would be “${verdict}”, which means little. Is it a product of yours? The Teach tab learns it from a few good photographs.`,
   other: (name, nearest, verdict) =>
     `The image does not look like ${spell(name)}, as which it was judged; it looks most like ${spell(nearest)}. As ${spell(name)} it would be “${verdict}”.`,
   source: (judgement) =>
@@ -103,7 +103,7 @@ const CHINESE = {
   unusual: (beaten, normals, name) =>
     `按“${spell(name)}”判断：比 ${normals} 张正常图像中的${beaten < normals ? ` ${percent(beaten / normals)} ` : "全部"}更异常。`,
   unknown: (name, verdict) =>
-    `该图像与任何已学类别都不相符。最接近的是“${spell(name)}”，按它判断为“${verdict}”，但参考意义不大。若这是您的产品，请用其正常图像训练检查点。`,
+    `该图像与任何已学类别都不相符。最接近的是“${spell(name)}”，按它判断为“${verdict}”，但参考意义不大。若这是您的产品，“教学”页只需几张合格品照片即可学会。`,
   other: (name, nearest, verdict) =>
     `该图像不像所选的“${spell(name)}”，更像“${spell(nearest)}”。按“${spell(name)}”判断为“${verdict}”。`,
   source: (judgement) =>
