@@ -2,6 +2,8 @@
 
 ``python -m benchmarks.ablation --data demo --imbalance exp100 --output benchmarks/ablation.json``
 
+``--levers`` measures what might have been better than the default, one change at a time.
+
 Every row is trained and measured anew, with the class given, from features that are encoded once. FILE is written after
 every row, and ``--table FILE`` prints it.
 """
@@ -46,14 +48,30 @@ ROWS: dict[str, tuple[str, ...]] = {
     "memory, reconstruction, semantics": ("views.wanted=0",),
     "+ views: the default": (),
 }
+LEVERS: dict[str, tuple[str, ...]] = {
+    "the default": (),
+    "finest grid, 2 × 2 patches a token": ("patches.grid=finest", "reconstruction.pack=2", "scoring.smoothing=0.8"),
+    "two layers": ("reconstruction.depth=2",),
+    "4 times the steps of phase 2": ("phase2.steps=2000", "calibration.phase2_steps=1000"),
+    "4 times the reconstruction's weight": ("scoring.reconstruction_weight=1",),
+    "a memory of stride 8, too": (
+        "memory.strides=[8,16,16,32]",
+        "memory.pools=[3,1,3,1]",
+        "memory.weights=[1.0,1.0,1.0,0.5]",
+    ),
+    "a latent without layout": ("synthesis.layout=1",),
+    "synthesis for the tail more often": ("phase2.tail_synthesis_probability=0.5",),
+    "one pair of wordings": (
+        'prompts.normal=["a photo of a normal {}"]',
+        'prompts.abnormal=["a photo of a damaged {}"]',
+    ),
+    "a linear semantic projection": ("semantic.hidden=0",),
+}
 
 
 def settings_of(row: str) -> LTADConfig:
     """The default with a row's changes."""
-    config = default()
-    for assignment in ROWS[row]:
-        config = config.override(assignment)
-    return config
+    return default().override(*(ROWS | LEVERS)[row])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--imbalance", default="none", metavar="none|expN|stepN[-reverse]")
     parser.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of the split and the training")
-    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="ROW")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=[*ROWS, *LEVERS], metavar="ROW")
+    parser.add_argument("--levers", dest="rows", action="store_const", const=list(LEVERS), help="what else was tried")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="in every row")
     parser.add_argument("--output", type=Path, default=Path("ablation.json"), metavar="FILE")
     options = parser.parse_args(arguments)
@@ -90,9 +109,7 @@ def _run(options: argparse.Namespace) -> None:
         card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.ablation")
         runs.append({"imbalance": options.imbalance, "seed": seed, "split_hash": card.split_hash, "methods": {}})
         for row in options.rows:
-            config = settings_of(row).override(f"seed={seed}")
-            for assignment in options.settings:
-                config = config.override(assignment)
+            config = settings_of(row).override(f"seed={seed}", *options.settings)
             with TemporaryDirectory() as folder:
                 checkpoint, seconds, size = train_ltad(split, remembering, config, card, bars, Path(folder, "ltad"))
             table = evaluate(split, Predictor(remembering, checkpoint), progress=bars)

@@ -69,9 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace, command: str) -> None:
-    config = default()
-    for assignment in options.settings:
-        config = config.override(assignment)
+    config = default().override(*options.settings)
     dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation()
     header = describe_run(dataset, "alphabetical", foundation, config) | {"minutes": options.minutes}
     runs = finished_runs(options.output, header) if options.resume else []

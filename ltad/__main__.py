@@ -196,9 +196,7 @@ def _train(options: argparse.Namespace) -> int:
     from ltad.predictor import Predictor
     from ltad.training import train
 
-    config = PRESETS[options.preset]()
-    for assignment in options.settings:
-        config = config.override(assignment)
+    config = PRESETS[options.preset]().override(*options.settings)
     dataset = _open_split(options)
     foundation = load_foundation(options.foundation)
     data = DataCard(

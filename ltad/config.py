@@ -273,29 +273,29 @@ class LTADConfig:
         """Build from ``to_dict``'s result; ValueError names every unknown and missing key."""
         return build_section(cls, values, "config")
 
-    def override(self, assignment: str) -> Self:
-        """Change one value by ``section.key=value``; the key must exist and the value must be of its type."""
-        path, separator, text = assignment.partition("=")
-        keys = path.strip().split(".")
+    def override(self, *assignments: str) -> Self:
+        """Change values by ``section.key=value``, all at once; keys must exist and values must be of their types."""
         values = self.to_dict()
-        holder = values
-        for key in keys[:-1]:
-            holder = holder.get(key) if isinstance(holder, dict) else None
-        if (
-            not separator
-            or not isinstance(holder, dict)
-            or keys[-1] not in holder
-            or isinstance(holder[keys[-1]], dict)
-        ):
-            known = ", ".join(_leaves(self.to_dict()))
-            raise ValueError(f"cannot set “{assignment}”: expected KEY=VALUE with KEY one of {known}")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        is_text = isinstance(holder[keys[-1]], str) and not isinstance(value, str)  # such as the start word {}
-        holder[keys[-1]] = text if is_text else value
+        for assignment in assignments:
+            _assign(values, assignment)
         return self.from_dict(values)
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    path, separator, text = assignment.partition("=")
+    *sections, key = path.strip().split(".")
+    holder: Any = values
+    for section in sections:
+        holder = holder.get(section) if isinstance(holder, dict) else None
+    if not separator or not isinstance(holder, dict) or key not in holder or isinstance(holder[key], dict):
+        known = ", ".join(_leaves(values))
+        raise ValueError(f"cannot set “{assignment}”: expected KEY=VALUE with KEY one of {known}")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    is_text = isinstance(holder[key], str) and not isinstance(value, str)  # such as the start word {}
+    holder[key] = text if is_text else value
 
 
 def _leaves(values: dict[str, Any], prefix: str = "") -> list[str]:

@@ -65,6 +65,13 @@ def test_every_switch_is_reached_by_its_name(assignment: str) -> None:
     assert LTADConfig.from_dict(config.to_dict()) == config
 
 
+def test_switches_that_fit_only_together_are_changed_together() -> None:
+    changes = ("memory.strides=[16]", "memory.pools=[1]", "memory.weights=[1.0]")
+    assert default().override(*changes).memory.strides == (16,)
+    with pytest.raises(ValueError, match="must be of one length"):
+        default().override(*changes[:2])
+
+
 @pytest.mark.parametrize("assignment", REFUSED)
 def test_what_is_out_of_range_is_refused_with_a_sentence(assignment: str) -> None:
     with pytest.raises(ValueError, match=f"{REFUSED[assignment]}$"):
