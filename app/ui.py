@@ -23,6 +23,7 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
     title = "LTAD: find defects with learned class names"
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as demo:
         gr.Markdown(say("masthead"), elem_classes="masthead")
+        memory = teach.Memory.make()
         with gr.Tabs() as tabs:
             with gr.Tab(say("inspect"), id="inspect"):
                 pickers = inspect.build(predictors)
@@ -33,7 +34,7 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
             with gr.Tab(say("checkpoints")) as tab:
                 pickers += checkpoints.build(predictors, tab)
             with gr.Tab(say("teach")):
-                teach.build(predictors, jobs, demo, tabs, pickers)
+                teach.build(predictors, jobs, demo, memory, tabs, pickers)
         endpoints.build(predictors, jobs)
     predictors.warm_up()
     return demo.queue(max_size=QUEUE_SIZE)

@@ -23,7 +23,7 @@ LEFT_OUT = "gear"
 
 @pytest.fixture(scope="module")
 def factory() -> Dataset:
-    return demo_dataset(train=10, test_good=1, test_defective_per_type=1)
+    return demo_dataset(train=10, test_good=1, test_defective_per_type=0)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,9 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(
     good = [sample for sample in factory.train if sample.class_name == LEFT_OUT]
     for number, sample in enumerate(good):
         sample.read().save(tmp_path / f"good-{number}.png")
-    torn = next(sample for sample in factory.test if sample.class_name == LEFT_OUT and sample.label)
-    torn.read().save(tmp_path / "torn.png")
+    torn = next(s for s in factory.test if s.class_name == LEFT_OUT and not s.label).read()
+    torn.paste("white", (90, 90, 150, 150))
+    torn.save(tmp_path / "torn.png")
     with ZipFile(tmp_path / "evil.zip", "w", ZIP_DEFLATED) as archive:
         archive.writestr("../outside.png", b"x")
         archive.writestr("bomb.png", bytes(5_000_000))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import gradio as gr
 from PIL import Image
@@ -37,13 +37,33 @@ class Upload(NamedTuple):
     folder: TemporaryDirectory[str]
 
 
-def build(predictors: Predictors, jobs: Jobs, demo: gr.Blocks, tabs: gr.Tabs, pickers: Sequence[gr.Dropdown]) -> None:
+class Memory(NamedTuple):
+    """What must work before the tab is opened: the browser's memory of its trainings, and the clock that looks at one.
+
+    They are made outside the tabs, since what is in a tab that was never opened is not there yet.
+    """
+
+    trainings: gr.BrowserState
+    timer: gr.Timer
+
+    @classmethod
+    def make(cls) -> Self:
+        """Put both on the page, where they show nothing. The secret only has to be the same after a restart."""
+        return cls(gr.BrowserState([], storage_key="ltad-trainings", secret="ltad"), gr.Timer(POLL, active=False))
+
+
+def build(
+    predictors: Predictors,
+    jobs: Jobs,
+    demo: gr.Blocks,
+    memory: Memory,
+    tabs: gr.Tabs,
+    pickers: Sequence[gr.Dropdown],
+) -> None:
     """Lay out the tab and wire it; pickers: where checkpoints are chosen, that of the Inspect tab first."""
+    trainings, timer = memory
     names, first = predictors.names(), predictors.first()
-    # The browser keeps the ids; the secret only has to be the same after a restart.
-    trainings = gr.BrowserState([], storage_key="ltad-trainings", secret="ltad")
     upload = gr.State(None, time_to_live=3600, delete_callback=_close)
-    timer = gr.Timer(POLL, active=False)
     gr.Markdown(say("teach_intro"))
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
@@ -131,16 +151,17 @@ def build(predictors: Predictors, jobs: Jobs, demo: gr.Blocks, tabs: gr.Tabs, pi
     def begin(
         upload: Upload | None,
         left_out: list[int],
-        class_name: str,
+        class_name: str | None,
         parent: str,
         minutes: float,
-        start: str,
+        start: str | None,  # None: the accordion was never opened
         ids: list[str],
     ) -> list[Any]:
         if upload is None:
             raise JobError("The photographs are gone. Drop and check them again.")
         kept = [c.path for i, c in enumerate(upload.check.photographs) if i not in left_out]
-        job = jobs.submit(kept, predictors.card(parent).path, class_name, minutes, start.strip(), upload.defective)
+        parent_folder, word = predictors.card(parent).path, (start or "").strip()
+        job = jobs.submit(kept, parent_folder, class_name or "", minutes, word, upload.defective)
         ids = [job.id, *ids][:REMEMBERED]
         return [ids, gr.Dropdown(choices=_choices(jobs, ids), value=job.id), gr.Column(visible=True)]
 
