@@ -57,26 +57,35 @@ def trains(job: Job) -> bool:
     return job.state == "running" and job.step > 0
 
 
-def test_a_job_trains_tells_and_leaves_a_checkpoint(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, foundation: FoundationModel, tmp_path: Path
-) -> None:
-    Image.fromarray(np.eye(96, 128, dtype=np.uint8)).save(mask := tmp_path / "mask.png")
+@pytest.fixture(scope="module")
+def finished(
+    photographs: list[Path], toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Jobs, Job]]:
+    """A job that ran from its beginning to its end."""
+    folder = tmp_path_factory.mktemp("finished")
+    Image.fromarray(np.eye(96, 128, dtype=np.uint8)).save(mask := folder / "mask.png")
     defective = [("torn_mask.png", mask), ("torn.png", photographs[0]), ("other.png", photographs[1])]
+    jobs = Jobs(folder / "jobs")
     job = jobs.submit(photographs, toy_checkpoint, "ring s", SHORT, defective=defective)
-    running = wait(jobs, job.id, trains)
-    assert running.steps > running.step and "/" in running.stage
-    done = wait(jobs, job.id, over)
+    yield jobs, wait(jobs, job.id, over)
+    jobs.close()
+
+
+def test_a_job_leaves_a_checkpoint_and_says_what_it_changed(
+    finished: tuple[Jobs, Job], foundation: FoundationModel
+) -> None:
+    jobs, done = finished
     assert done.state == "done" and done.step == done.steps and done.losses, done
     predictor = Predictor.from_checkpoint(done.output, foundation)
     assert predictor.predict(rings(90)).class_name == "ring_s"
     assert len(done.map) == 16 and 0 < max(map(max, done.map)) and done.photograph == "0000.png"
-    changes = jobs.changes(job.id)
+    changes = jobs.changes(done.id)
     assert changes["class"] == "ring_s" and len(changes["after"]["good"]) == 5
     assert len(changes["after"]["defective"]) == 2 and changes["after"]["pixel_auroc"] is not None
-    assert [kind for _, kind in jobs.photographs(job.id)] == ["good"] * 5 + ["defective"] * 2
-    with ZipFile(jobs.archive(job.id)) as archive:
+    assert [kind for _, kind in jobs.photographs(done.id)] == ["good"] * 5 + ["defective"] * 2
+    with ZipFile(jobs.archive(done.id)) as archive:
         assert f"{done.name}/model.safetensors" in archive.namelist()
-        assert job.id not in archive.read(f"{done.name}/config.json").decode()
+        assert done.id not in archive.read(f"{done.name}/config.json").decode()
     card = jobs.card(done.name)
     assert card and card.class_names[-1] == "ring_s"
     assert jobs.card("toy") is None and jobs.card(f"../{done.name}") is None and jobs.card("*" + done.name[1:]) is None
@@ -92,13 +101,12 @@ def test_a_job_trains_tells_and_leaves_a_checkpoint(
 
 
 def test_a_killed_worker_and_a_restarted_server_lose_nothing(
-    photographs: list[Path], toy_checkpoint: Path, tmp_path: Path
+    finished: tuple[Jobs, Job], photographs: list[Path], toy_checkpoint: Path, tmp_path: Path
 ) -> None:
     first = Jobs(tmp_path / "jobs")
-    whole = first.submit(photographs, toy_checkpoint, "rings", SHORT)
-    assert wait(first, whole.id, over).state == "done"
     job = first.submit(photographs, toy_checkpoint, "rings", SHORT)
-    wait(first, job.id, lambda job: job.step > job.steps / 3)
+    running = wait(first, job.id, lambda job: job.step > job.steps / 3)
+    assert running.steps > running.step and "/" in running.stage
     assert first._process
     os.kill(first._process.pid, signal.SIGKILL)
     assert wait(first, job.id, over).state == "interrupted"
@@ -110,7 +118,7 @@ def test_a_killed_worker_and_a_restarted_server_lose_nothing(
     second.resume(job.id)
     done = wait(second, job.id, over)
     assert done.state == "done"
-    mine, theirs = (load_file(Path(second.get(i).output) / "model.safetensors") for i in (job.id, whole.id))
+    mine, theirs = (load_file(Path(job.output) / "model.safetensors") for job in (done, finished[1]))
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
     second.close()
 
