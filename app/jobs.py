@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 8  # jobs in the queue
 MAX_MINUTES = 15.0
 MAX_PHOTOGRAPHS = 200
+MAX_STORED = 400_000_000  # bytes of a job's photographs
 FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
 SWEEP = 1800  # seconds between two looks for old jobs
 KEPT_SECONDS = 48 * 3600  # that a finished job is kept
@@ -109,6 +110,11 @@ class Jobs:
             raise JobError(f"These are {most} photographs; {MAX_PHOTOGRAPHS} can be taken at once. Choose among them.")
         self.sweep()
         size = sum(path.stat().st_size for path in (*photographs, *(path for _, path in defective)))
+        if size > MAX_STORED:
+            limit = f"{MAX_STORED // 10**6} MB can be taken at once"
+            raise JobError(
+                f"These photographs have {size / 1e6:.0f} MB; {limit}. Choose among them, or make them smaller."
+            )
         if shutil.disk_usage(self.root).free < FREE_BYTES + size:
             raise JobError("The server's disk is nearly full. Try again later, or with fewer photographs.")
         job = Job(

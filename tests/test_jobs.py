@@ -170,6 +170,10 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(
         jobs.submit(photographs, toy_checkpoint, "a", 100)
     with pytest.raises(JobError, match="201 photographs"):
         jobs.submit(photographs[:1] * 201, toy_checkpoint, "a", SHORT)
+    monkeypatch.setattr(module, "MAX_STORED", 1000)
+    with pytest.raises(JobError, match="0 MB can be taken at once"):
+        jobs.submit(photographs, toy_checkpoint, "a", SHORT)
+    monkeypatch.setattr(module, "MAX_STORED", 10**8)
     monkeypatch.setattr(module, "MAX_WAITING", 0)
     with pytest.raises(JobError, match="waiting already"):
         jobs.submit(photographs, toy_checkpoint, "a", SHORT)
