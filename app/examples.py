@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
+from app.photograph import pictures_to_click
 from app.texts import say
 from app.viewer import prediction_facts
 from ltad.checkpoint import CheckpointCard
@@ -63,17 +64,7 @@ def thumbnails(card: CheckpointCard) -> list[tuple[Image.Image, str]]:
 
 def example_gallery(card: CheckpointCard | None, elem_id: str) -> gr.Gallery:
     """The pictures to click, as a part of the page; none without a checkpoint."""
-    return gr.Gallery(
-        thumbnails(card) if card else [],
-        label=say("examples"),
-        columns=4,
-        allow_preview=False,
-        object_fit="cover",
-        interactive=False,
-        buttons=[],
-        elem_id=elem_id,
-        elem_classes="examples",
-    )
+    return pictures_to_click(thumbnails(card) if card else [], say("examples"), elem_id, columns=4)
 
 
 def caption(example: Example, card: CheckpointCard) -> str:

@@ -1,4 +1,6 @@
-"""The input for a photograph: Gradio's image component that leaves the decoding to us."""
+"""The input for a photograph, Gradio's image component that leaves the decoding to us, and pictures to click."""
+
+from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -33,4 +35,19 @@ def small_photograph(elem_id: str) -> Photograph:
         sources=["upload", "clipboard"],
         height=260,
         elem_id=elem_id,
+    )
+
+
+def pictures_to_click(pictures: list[Any], label: Any, elem_id: str, columns: int) -> gr.Gallery:
+    """Pictures, or pairs of picture and caption, of which a click chooses one."""
+    return gr.Gallery(
+        pictures,
+        label=label,
+        columns=columns,
+        allow_preview=False,
+        object_fit="cover",
+        interactive=False,
+        buttons=[],
+        elem_id=elem_id,
+        elem_classes="examples",
     )

@@ -12,6 +12,7 @@ from app.errors import told_plainly
 from app.hub import push
 from app.job import LIVE, PHOTOGRAPHS, Job
 from app.jobs import MAX_MINUTES, MAX_PHOTOGRAPHS, Jobs
+from app.photograph import pictures_to_click
 from app.predictors import Predictors
 from app.teach_cards import changes_card, check_card, job_card
 from app.texts import say
@@ -86,7 +87,7 @@ def build(
             gr.Markdown(say("teach_check"))
             found = gr.HTML(EMPTY, elem_id="teach-found", apply_default_css=False)
             with gr.Column(visible=False) as checked:
-                pictures = _gallery(say("strangest"), "teach-pictures")
+                pictures = pictures_to_click([], say("strangest"), "teach-pictures", columns=5)
                 leave_out = gr.Dropdown(
                     [], multiselect=True, label=say("leave_out"), info=say("leave_out_info"), elem_id="teach-leave-out"
                 )
@@ -103,7 +104,7 @@ def build(
                 use = gr.Button(say("use"), variant="primary", elem_id="teach-use")
                 download = gr.DownloadButton(say("download"), elem_id="teach-download")
             changes = gr.HTML(elem_id="teach-changes", apply_default_css=False)
-            taught = _gallery(say("look_twice"), "teach-taught")
+            taught = pictures_to_click([], say("look_twice"), "teach-taught", columns=8)
             with gr.Row(equal_height=False):
                 with gr.Column(min_width=320):
                     gr.Markdown(say("before"))
@@ -245,20 +246,6 @@ def build(
     taught.select(look_twice, which, [left, right], **apart)
     use.click(use_it, which, [pickers[0], tabs], api_visibility="private")
     send.click(share, [which, repository, token, private], [sent, token], **apart)
-
-
-def _gallery(label: Any, elem_id: str) -> gr.Gallery:
-    return gr.Gallery(
-        [],
-        label=label,
-        columns=5,
-        allow_preview=False,
-        object_fit="cover",
-        interactive=False,
-        buttons=[],
-        elem_id=elem_id,
-        elem_classes="examples",
-    )
 
 
 def _close(upload: Upload | None) -> None:
