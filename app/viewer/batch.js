@@ -5,21 +5,8 @@ const STATES = ["defect", "borderline", "ok", "unknown", "error"];
 const COLUMNS = ["number", "name", "state", "ratio", "score", "className"];
 const SPAN = [-0.5, 2.5]; // of the histogram, in thresholds
 
-class Batch extends HTMLElement {
+class Batch extends Follower {
   static observedAttributes = ["data-rows", "data-key"];
-
-  connectedCallback() {
-    this.show();
-    followers.add(this);
-  }
-
-  attributeChangedCallback() {
-    if (followers.has(this)) queueMicrotask(() => this.show());
-  }
-
-  disconnectedCallback() {
-    followers.delete(this);
-  }
 
   /** Take the rows that came; they stay until another batch begins, since the page sends each only once. */
   show() {

@@ -9,21 +9,11 @@ const ICONS = {
 const [HEIGHT, BASE, BARS] = [96, 70, 40]; // of the histogram's drawing, in pixels; it is as wide as there is room
 const USUAL_WIDTH = 480; // where that is not known yet
 
-class Inspection extends HTMLElement {
+class Inspection extends Follower {
   static observedAttributes = ["data-facts"];
 
-  connectedCallback() {
-    this.show();
-    followers.add(this);
-  }
-
-  /** The page may keep the element and change what it is told; once all of that is done, it is built anew. */
-  attributeChangedCallback() {
-    if (followers.has(this)) queueMicrotask(() => this.show());
-  }
-
   disconnectedCallback() {
-    followers.delete(this);
+    super.disconnectedCallback();
     this.resized.disconnect();
   }
 

@@ -10,11 +10,28 @@ const settings = {
   wipe: 0, // share of the width, from the left, that shows the bare photograph
 };
 window.ltadRate = () => settings.rate; // for what is asked of the server
-const followers = new Set(); // elements with an update(), while they are on the page
+const followers = new Set(); // those that are on the page
 
 function change(name, value) {
   settings[name] = value;
   followers.forEach((element) => element.update());
+}
+
+/** An element that is shown when it comes and when it is told something else, and updated when a setting changes. */
+class Follower extends HTMLElement {
+  connectedCallback() {
+    this.show();
+    followers.add(this);
+  }
+
+  /** The page may keep the element and change what it is told; once all of that is done, it is shown anew. */
+  attributeChangedCallback() {
+    if (followers.has(this)) queueMicrotask(() => this.show());
+  }
+
+  disconnectedCallback() {
+    followers.delete(this);
+  }
 }
 
 /** Make an element: make("p", { class: "quiet" }, "text", child …); a function is taken as an event's handler. */
