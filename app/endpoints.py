@@ -11,10 +11,10 @@ from app.errors import told_plainly
 from app.jobs import Jobs
 from app.photograph import Photograph
 from app.predictors import Predictors
-from ltad.adaptation import DEFAULT_MINUTES, FEWEST
+from ltad.adaptation import DEFAULT_MINUTES
 from ltad.archives import gather
 from ltad.checkpoint import summarise
-from ltad.errors import ImageError, JobError
+from ltad.errors import ImageError
 from ltad.predictor import AUTO
 from ltad.visualization import overlay
 
@@ -71,8 +71,6 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
         """
         with TemporaryDirectory() as folder:
             photographs = [path for _, path in gather([Path(file) for file in files or ()], Path(folder)).photos]
-            if len(photographs) < FEWEST:
-                raise JobError(f"{len(photographs)} photographs are too few: give {FEWEST} good ones at least.")
             job = jobs.submit(photographs, predictors.card(checkpoint).path, class_name, minutes)
         return {"job": job.id}
 

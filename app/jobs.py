@@ -20,7 +20,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from app.job import CHANGES, LIVE, PHOTOGRAPHS, START, Job, Process, follow, start
-from ltad.adaptation import steps_for, steps_to_do
+from ltad.adaptation import FEWEST, steps_for, steps_to_do
 from ltad.before_after import DEFECTIVE, MASK
 from ltad.checkpoint import CheckpointCard, read_card
 from ltad.data import GOOD
@@ -105,6 +105,8 @@ class Jobs:
             raise JobError("The product needs a name of 1 to 40 letters, digits, spaces, dots, hyphens or underscores.")
         if not 0 < minutes <= MAX_MINUTES:
             raise JobError(f"A training may take up to {MAX_MINUTES:.0f} minutes; {minutes:g} were asked for.")
+        if len(photographs) < FEWEST:
+            raise JobError(f"{len(photographs)} photographs are too few: give {FEWEST} good ones at least.")
         most = max(len(photographs), len(defective))
         if most > MAX_PHOTOGRAPHS:
             raise JobError(f"These are {most} photographs; {MAX_PHOTOGRAPHS} can be taken at once. Choose among them.")

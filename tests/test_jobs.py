@@ -154,8 +154,11 @@ def test_two_servers_keep_their_jobs_apart(tmp_path: Path, monkeypatch: pytest.M
         jobs.close()
 
 
-def test_a_job_that_cannot_succeed_says_why(jobs: Jobs, photographs: list[Path], toy_checkpoint: Path) -> None:
-    job = jobs.submit(photographs[:3], toy_checkpoint, "few", SHORT)
+def test_a_job_that_cannot_succeed_says_why(
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    job = jobs.submit([*photographs[:3], tmp_path / "broken.png"], toy_checkpoint, "few", SHORT)
     failed = wait(jobs, job.id, over)
     assert failed.state == "failed" and failed.message.startswith("3 images are too few")
 
@@ -168,6 +171,8 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(
             jobs.submit(photographs, toy_checkpoint, name, SHORT)
     with pytest.raises(JobError, match="up to 15 minutes"):
         jobs.submit(photographs, toy_checkpoint, "a", 100)
+    with pytest.raises(JobError, match="3 photographs are too few"):
+        jobs.submit(photographs[:3], toy_checkpoint, "a", SHORT)
     with pytest.raises(JobError, match="201 photographs"):
         jobs.submit(photographs[:1] * 201, toy_checkpoint, "a", SHORT)
     monkeypatch.setattr(module, "MAX_STORED", 1000)
@@ -210,7 +215,7 @@ def test_old_jobs_are_swept_by_age_and_by_size(
 ) -> None:
     ids = []
     for _ in range(3):
-        job = jobs.submit(photographs[:1], toy_checkpoint, "a", SHORT)
+        job = jobs.submit(photographs[:4], toy_checkpoint, "a", SHORT)
         jobs.cancel(job.id)
         ids.append(job.id)
     (jobs.root / "left over").mkdir()

@@ -74,6 +74,7 @@ def build(
                 label=say("product"), placeholder="hex nut", max_length=40, max_lines=1, elem_id="teach-name"
             )
             parent = gr.Dropdown(names, value=first, label=say("parent"), elem_id="teach-parent")
+            pickers = [*pickers, parent]
             with gr.Accordion(say("optional"), open=False):
                 defective = gr.File(
                     label=say("defective_files"), file_count="multiple", height=120, elem_id="teach-defective"
@@ -166,7 +167,8 @@ def build(
         ids = [job.id, *ids][:REMEMBERED]
         return [ids, gr.Dropdown(choices=_choices(jobs, ids), value=job.id), gr.Column(visible=True)]
 
-    def find_again(ids: list[str]) -> list[Any]:
+    def find_again(ids: list[str] | None) -> list[Any]:
+        ids = ids or []
         mine = _own(jobs, ids)
         newest = mine[0].id if mine else None
         which = gr.Dropdown(choices=_choices(jobs, ids), value=newest)
