@@ -185,7 +185,7 @@ def _strips(before: dict[str, Any], after: dict[str, Any]) -> str:
     )
     return (
         f'<svg class="strips" viewBox="0 0 {STRIP} {bottom + 18}" role="img" aria-label="Scores before and after, in '
-        f'thresholds">{"".join(marks)}</svg><p class="quiet key"><i class="good"></i> good '
+        f'thresholds">{"".join(marks)}</svg><p class="quiet strip-key"><i class="good"></i> good '
         f'<i class="defective"></i> defective</p>'
     )
 

@@ -246,7 +246,7 @@ def build(
     cancel.click(stop, which, None, api_visibility="private").success(show, [which, trainings], shown, **hidden)
     resume.click(go_on, which, None, api_visibility="private").success(show, [which, trainings], shown, **hidden)
     taught.select(look_twice, which, [left, right], **apart)
-    use.click(use_it, which, [pickers[0], tabs], api_visibility="private")
+    use.click(use_it, which, [pickers[0], tabs], api_visibility="private").success(js="() => scrollTo(0, 0)")
     send.click(share, [which, repository, token, private], [sent, token], **apart)
 
 
