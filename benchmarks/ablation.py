@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.compare import describe_run, describe_split, entry, train_ltad
-from benchmarks.remembering import Remembering, shrink
+from benchmarks.remembering import Remembering, samples_of, shrink
 from ltad.__main__ import Bars
 from ltad.config import LTADConfig, default
 from ltad.data.longtail import ORDERS, long_tail
@@ -102,10 +102,10 @@ def _run(options: argparse.Namespace) -> None:
     dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation()
     header = describe_run(dataset, options.order, foundation, default())
     dataset = shrink(dataset, foundation.fingerprint.image_size)
-    remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
+    splits = {seed: long_tail(dataset, options.imbalance, options.order, seed) for seed in options.seeds}
+    remembering: Any = Remembering(foundation, samples_of(splits.values()), bars)
     runs: list[dict[str, Any]] = []
-    for seed in options.seeds:
-        split = long_tail(dataset, options.imbalance, options.order, seed)
+    for seed, split in splits.items():
         card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.ablation")
         runs.append({"imbalance": options.imbalance, "seed": seed, "split_hash": card.split_hash, "methods": {}})
         for row in options.rows:

@@ -23,7 +23,7 @@ import torch
 
 import ltad
 from benchmarks import tables
-from benchmarks.remembering import Remembering, shrink
+from benchmarks.remembering import Remembering, samples_of, shrink
 from benchmarks.rivals import build_rivals
 from ltad.__main__ import Bars
 from ltad.checkpoint import Checkpoint, DataCard
@@ -87,10 +87,9 @@ def _run(options: argparse.Namespace, command: str) -> None:
     done = {(run["imbalance"], run["seed"]) for run in runs}
     wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
     dataset = shrink(dataset, foundation.fingerprint.image_size)
-    if wanted:
-        remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
-    for imbalance, seed in wanted:
-        split = long_tail(dataset, imbalance, options.order, seed)
+    splits = {(i, seed): long_tail(dataset, i, options.order, seed) for i, seed in wanted}
+    remembering: Any = Remembering(foundation, samples_of(splits.values()), bars)
+    for (imbalance, seed), split in splits.items():
         card = describe_split(split, imbalance, options.order, command)
         methods = compare(split, remembering, replace(config, seed=seed), card, bars)
         runs.append({"imbalance": imbalance, "seed": seed, "split_hash": card.split_hash, "methods": methods})

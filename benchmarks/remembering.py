@@ -1,7 +1,7 @@
 """What a run that trains many models does once: decode the images, and encode them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -28,6 +28,11 @@ def shrink(dataset: Dataset, size: int) -> Dataset:
         train=tuple(_shrunk(sample, size) for sample in dataset.train),
         test=tuple(_shrunk(sample, size) for sample in dataset.test),
     )
+
+
+def samples_of(splits: Iterable[Dataset]) -> list[Sample]:
+    """Every image that one of the splits has, once."""
+    return list(dict.fromkeys(sample for split in splits for sample in (*split.train, *split.test)))
 
 
 def _shrunk(sample: Sample, size: int) -> Sample:
