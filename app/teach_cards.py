@@ -183,9 +183,12 @@ def _strips(before: dict[str, Any], after: dict[str, Any]) -> str:
         f'<text x="{_x(1):.1f}" y="{bottom + 12}" text-anchor="middle">threshold</text>'
         f'<text x="{STRIP}" y="{bottom + 12}" text-anchor="end">{TOP:.0f} × or more</text>'
     )
-    return (
+    drawing = (
         f'<svg class="strips" viewBox="0 0 {STRIP} {bottom + 18}" role="img" aria-label="Scores before and after, in '
-        f'thresholds">{"".join(marks)}</svg><p class="quiet strip-key"><i class="good"></i> good '
+        f'thresholds">{"".join(marks)}</svg>'
+    )
+    return (
+        f'<div class="sideways">{drawing}</div><p class="quiet strip-key"><i class="good"></i> good '
         f'<i class="defective"></i> defective</p>'
     )
 
