@@ -154,25 +154,27 @@ const translated = (() => {
   };
 })();
 
-function translateWithin(root) {
-  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const node = walker.currentNode;
-    const text = node.data.replace(/\s+/g, " ").trim();
-    const said = text && translated(text);
-    if (said && said !== text) node.data = node.data.replace(/^(\s*)[^]*?(\s*)$/, (_, before, after) => before + said + after);
-  }
+const TRANSLATED = ".card, #about, #verdicts, [data-testid=image] .wrap";
+const AS_THEY_ARE = ".near, ltad-inspection, ltad-batch"; // words of the vocabulary; what was made in this language
+
+function translateText(node) {
+  const text = node.data.replace(/\s+/g, " ").trim();
+  const said = text && translated(text);
+  if (!said || said === text || !node.parentElement?.closest(TRANSLATED) || node.parentElement.closest(AS_THEY_ARE)) return;
+  node.data = node.data.replace(/^(\s*)[^]*?(\s*)$/, (_, before, after) => before + said + after);
+}
+
+function translateWithin(node) {
+  if (node.nodeType === Node.TEXT_NODE) translateText(node);
+  const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) translateText(walker.currentNode);
 }
 
 if (WORDS === CHINESE) {
-  const PLACES = ".card, #about, #verdicts, [data-testid=image] .wrap";
   new MutationObserver((changes) => {
-    for (const { addedNodes } of changes) {
-      for (const node of addedNodes) {
-        if (node.nodeType !== Node.ELEMENT_NODE || node.closest("ltad-inspection, ltad-batch")) continue;
-        if (node.closest(PLACES)) translateWithin(node);
-        else node.querySelectorAll(PLACES).forEach(translateWithin);
-      }
+    for (const { type, target, addedNodes } of changes) {
+      if (type === "characterData") translateText(target);
+      else addedNodes.forEach(translateWithin);
     }
-  }).observe(document.documentElement, { childList: true, subtree: true });
+  }).observe(document.documentElement, { childList: true, characterData: true, subtree: true });
 }
