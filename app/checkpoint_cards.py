@@ -193,13 +193,13 @@ def compare_in_words(first: Prediction, second: Prediction) -> str:
 
 
 def _ratio(prediction: Prediction) -> float:
-    return prediction.image_score / max(prediction.judgement.threshold, 1e-6)
+    return prediction.judgement.in_thresholds(prediction.image_score)
 
 
 def _difference_map(first: Prediction, second: Prediction) -> str:
     maps = [
         np.array(
-            Image.fromarray(p.patch_maps[ALL] / max(p.judgement.threshold, 1e-6)).resize(
+            Image.fromarray(p.judgement.in_thresholds(p.patch_maps[ALL])).resize(
                 (DIFFERENCE_SIDE, DIFFERENCE_SIDE), Image.Resampling.BILINEAR
             )
         )

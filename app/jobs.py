@@ -107,9 +107,7 @@ class Jobs:
             raise JobError(f"A training may take up to {MAX_MINUTES:.0f} minutes; {minutes:g} were asked for.")
         if len(photographs) < FEWEST:
             raise JobError(f"{len(photographs)} photographs are too few: give {FEWEST} good ones at least.")
-        most = max(len(photographs), len(defective))
-        if most > MAX_PHOTOGRAPHS:
-            raise JobError(f"These are {most} photographs; {MAX_PHOTOGRAPHS} can be taken at once. Choose among them.")
+        refuse_too_many(max(len(photographs), len(defective)))
         self.sweep()
         size = sum(path.stat().st_size for path in (*photographs, *(path for _, path in defective)))
         if size > MAX_STORED:
@@ -131,8 +129,7 @@ class Jobs:
         folder = self.folder(job.id)
         job = replace(job, output=str(folder / f"{job.class_name}-{secrets.token_hex(8)}"))
         with self._changed:
-            if len(self._queue) >= MAX_WAITING:
-                raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
+            self._refuse_in_a_full_queue()
             try:
                 _store(folder, photographs, defective)
                 shutil.copytree(parent, folder / parent.name)  # may be another one, or gone, when its turn comes
@@ -179,8 +176,7 @@ class Jobs:
             job = self.get(job_id)
             if job.state in (*LIVE, "done"):
                 return job
-            if len(self._queue) >= MAX_WAITING:
-                raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
+            self._refuse_in_a_full_queue()
             job = replace(job, state="queued", message="", finished=None)
             self._save(job)
             self._queue.append(job_id)
@@ -233,6 +229,10 @@ class Jobs:
             raise JobError("This is no training's id.")
         return self.root / job_id
 
+    def _refuse_in_a_full_queue(self) -> None:
+        if len(self._queue) >= MAX_WAITING:
+            raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
+
     def _all(self) -> Iterator[Job]:
         for path in self.root.glob("*/job.json"):
             try:
@@ -268,6 +268,13 @@ class Jobs:
         with self._changed:
             if self.folder(job.id).is_dir() and self.get(job.id).state == "running":
                 self._save(job)
+
+
+def refuse_too_many(photographs: int) -> None:
+    """Raise JobError for more photographs than one job may have."""
+    if photographs > MAX_PHOTOGRAPHS:
+        limit = f"{MAX_PHOTOGRAPHS} can be taken at once"
+        raise JobError(f"These are {photographs} photographs; {limit}. Choose among them.")
 
 
 def _store(folder: Path, photographs: Sequence[Path], defective: Sequence[tuple[str, Path]]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from app.photograph import small_picture
 from app.viewer import data_uri
 from ltad.checkpoint import CheckpointCard
-from ltad.images import open_photo
 from ltad.names import Comparison, LearnedName, Plane
 from ltad.predictor import NearWord
 
@@ -108,9 +108,7 @@ def _tag(name: LearnedName) -> str:
 
 @lru_cache(256)
 def _thumbnail(path: Path) -> str:
-    image = open_photo(path).image
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return data_uri(image)
+    return data_uri(small_picture(path, THUMBNAIL))
 
 
 def likeness_card(names: Sequence[LearnedName], similarities: np.ndarray) -> str:

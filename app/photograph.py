@@ -1,11 +1,14 @@
 """The input for a photograph, Gradio's image component that leaves the decoding to us, and pictures to click."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from PIL import Image
 
 from app.texts import say
+from ltad.images import open_photo
 
 
 class Photograph(gr.Image):
@@ -36,6 +39,13 @@ def small_photograph(elem_id: str) -> Photograph:
         height=260,
         elem_id=elem_id,
     )
+
+
+def small_picture(path: Path, side: int) -> Image.Image:
+    """A photograph at the size of a thumbnail: no side longer than ``side`` pixels."""
+    picture = open_photo(path).image
+    picture.thumbnail((side, side))
+    return picture
 
 
 def pictures_to_click(pictures: list[Any], label: Any, elem_id: str, columns: int) -> gr.Gallery:

@@ -1,13 +1,16 @@
 """A training as HTML: what was found in the photographs, how it goes, and what it changed."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from app.job import LIVE, Job
+from app.photograph import small_picture
 from app.viewer import data_uri
 from ltad import images
 from ltad.adaptation import FEWEST
@@ -129,8 +132,7 @@ def _rebuilt(job: Job, photograph: Path | None) -> str:
     """One of the photographs, and where the model does not rebuild it yet, on the scale of the first look."""
     if photograph is None or not job.map:
         return ""
-    photo = images.open_photo(photograph).image
-    photo.thumbnail((SIDE, SIDE))
+    photo = _shown(photograph)
     error = images.map_to_image(np.array(job.map, dtype=np.float32), *photo.size)
     picture = data_uri(overlay(photo, error, job.map_top / THRESHOLDS))
     return (
@@ -138,6 +140,11 @@ def _rebuilt(job: Job, photograph: Path | None) -> str:
         "<figcaption>What it cannot rebuild yet of one of your photographs: it darkens as it learns.</figcaption>"
         "</figure>"
     )
+
+
+@lru_cache(16)  # it is looked at every second
+def _shown(photograph: Path) -> Image.Image:
+    return small_picture(photograph, SIDE)
 
 
 def changes_card(changes: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.compare import describe_run, describe_split, entry, finished_runs, train_ltad
 from benchmarks.detectors import PatchKNN
-from benchmarks.remembering import Remembering, shrink
+from benchmarks.remembering import Remembering, samples_of, shrink
 from benchmarks.rivals import Rival, held_out_maps
 from benchmarks.tables import markdown
 from ltad.__main__ import Bars
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
     runs = finished_runs(options.output, header) if options.resume else []
     done = {(run["class"], run["images"], run["seed"]) for run in runs}
     dataset = shrink(dataset, foundation.fingerprint.image_size)
-    remembering: Any = Remembering(foundation, (*dataset.train, *dataset.test), bars)
+    remembering: Any = Remembering(foundation, samples_of([dataset]), bars)
     for class_name in options.classes or dataset.class_names:
         wanted = [(n, seed) for n in options.images for seed in options.seeds if (class_name, n, seed) not in done]
         if not wanted:

@@ -19,6 +19,7 @@ from ltad.data.listing import file_sample
 from ltad.errors import LTADError
 from ltad.evaluation import percent
 from ltad.features import ENCODE_BATCH, Progress
+from ltad.losses import reconstruction_loss
 from ltad.model.ltad import LTAD
 from ltad.predictor import ALL, AUTO, Prediction, Predictor
 
@@ -78,7 +79,7 @@ def before_and_after(
     held_out -= Counter(parent.card.calibration.scores.get(class_name, ()))
     rate = adapted.card.config.calibration.false_alarm_rate
     after["good"] = [
-        round(score / max(adapted.card.calibration.judge(score, class_name, rate).threshold, 1e-6), 4)
+        round(adapted.card.calibration.judge(score, class_name, rate).in_thresholds(score), 4)
         for score in sorted(held_out.elements())
     ]
     return {
@@ -105,7 +106,7 @@ def _judged(
     size = predictor.foundation.fingerprint.image_size
     samples = [*good, *defective]
     for done, (sample, prediction) in enumerate(_predictions(predictor, judged_as, samples), start=1):
-        scores[sample.label].append(round(prediction.image_score / max(prediction.judgement.threshold, 1e-6), 4))
+        scores[sample.label].append(round(prediction.judgement.in_thresholds(prediction.image_score), 4))
         recognised += prediction.known and prediction.matches[0].name == class_name
         if sample.label and sample.read_mask:
             masks.append(images.resize_mask(sample.read_mask(), size))
@@ -197,7 +198,7 @@ def _reconstruction_errors(parent: LTAD, adapted: LTAD, seed: int) -> list[float
 
 
 def _error(model: LTAD, patches: Tensor) -> float:
-    return float((model.reconstruction(patches) - patches).square().mean())
+    return float(reconstruction_loss(model.reconstruction(patches), patches))
 
 
 def in_words(changes: dict[str, Any]) -> str:

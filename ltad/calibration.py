@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 Verdict = Literal["ok", "borderline", "defect"]
 KNOWN = 0.5  # of the usual similarity
@@ -31,6 +31,10 @@ class Judgement:
     normals: int
     borrowed: bool
     promised_rate: float
+
+    def in_thresholds(self, scores: Any) -> Any:
+        """A score, or an array of scores, as multiples of the threshold: over 1 = defect."""
+        return scores / max(self.threshold, 1e-6)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
 import gradio as gr
-from PIL import Image
 
 from app.errors import told_plainly
 from app.hub import push
 from app.job import LIVE, PHOTOGRAPHS, Job
-from app.jobs import MAX_MINUTES, MAX_PHOTOGRAPHS, Jobs
-from app.photograph import pictures_to_click
+from app.jobs import MAX_MINUTES, Jobs, refuse_too_many
+from app.photograph import pictures_to_click, small_picture
 from app.predictors import Predictors
 from app.teach_cards import changes_card, check_card, job_card
 from app.texts import say
@@ -21,7 +20,6 @@ from ltad.adaptation import DEFAULT_MINUTES
 from ltad.archives import gather
 from ltad.datacheck import DataCheck, check_photographs
 from ltad.errors import ImageError, JobError
-from ltad.images import open_photo
 
 EMPTY = '<ltad-hint data-hint="teach"></ltad-hint>'
 REMEMBERED = 8  # trainings, by one browser
@@ -131,13 +129,10 @@ def build(
         )
         if not good.photos and not good.refused:
             raise ImageError("There are no photographs. Drop good ones, or a ZIP archive of them.")
-        if len(good.photos) > MAX_PHOTOGRAPHS:
-            raise JobError(
-                f"These are {len(good.photos)} photographs; {MAX_PHOTOGRAPHS} can be learned from at once. Drop fewer."
-            )
+        refuse_too_many(len(good.photos))
         check = check_photographs(good.photos, predictors.get(parent).foundation, _quiet, good.refused + bad.refused)
         choices = [(_label(c.name, c.remarks()), i) for i, c in enumerate(check.photographs)]
-        shown = [(_small(c.path), _label(c.name, c.remarks())) for c in check.photographs]
+        shown = [(small_picture(c.path, THUMB), _label(c.name, c.remarks())) for c in check.photographs]
         return [
             Upload(check, bad.photos, folder),
             check_card(check),
@@ -189,7 +184,7 @@ def build(
         is_live, is_done = job.state in LIVE, job.state == "done"
         after = [gr.skip()] * (3 + len(pickers))
         if is_done:
-            gallery = [(_small(path), kind) for path, kind in jobs.photographs(job_id)[:SHOWN]]
+            gallery = [(small_picture(path, THUMB), kind) for path, kind in jobs.photographs(job_id)[:SHOWN]]
             archive = gr.DownloadButton(value=str(jobs.archive(job_id)))
             after = [changes_card(jobs.changes(job_id)), gallery, archive, *pickers_with(ids)]
         return [
@@ -280,9 +275,3 @@ def _spoken(class_name: str) -> str:
 
 def _label(name: str, remarks: Sequence[str]) -> str:
     return f"{name}: {', '.join(remarks)}" if remarks else name
-
-
-def _small(path: Path) -> Image.Image:
-    photo = open_photo(path).image
-    photo.thumbnail((THUMB, THUMB))
-    return photo
