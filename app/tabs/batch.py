@@ -41,10 +41,10 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             )
             with gr.Row():
                 checkpoint = gr.Dropdown(
-                    names, value=first, label=say("checkpoint"), min_width=160, elem_id="batch-checkpoint"
+                    names, value=first, label=say("checkpoint"), min_width=200, elem_id="batch-checkpoint"
                 )
                 class_name = gr.Dropdown(
-                    class_choices(predictors, first), value=AUTO, label=say("class"), min_width=120
+                    class_choices(predictors, first), value=AUTO, label=say("class"), min_width=160
                 )
             with gr.Row():
                 run = gr.Button(say("inspect_all"), variant="primary", elem_id="batch-run")

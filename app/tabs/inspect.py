@@ -42,13 +42,13 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             )
             with gr.Row():
                 checkpoint = gr.Dropdown(
-                    names, value=first, label=say("checkpoint"), min_width=180, elem_id="checkpoint"
+                    names, value=first, label=say("checkpoint"), min_width=200, elem_id="checkpoint"
                 )
                 class_name = gr.Dropdown(
                     class_choices(predictors, first),
                     value=AUTO,
                     label=say("class"),
-                    min_width=140,
+                    min_width=160,
                     elem_id="class-name",
                 )
             status = gr.HTML(LOADING, elem_id="loading", apply_default_css=False)
