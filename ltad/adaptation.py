@@ -213,16 +213,22 @@ class _Lesson:
         )
 
     def _name_stage(self, name: ClassPrompts, prefix: str) -> Stage:
-        """Learn the new name: its images are to find it, the known classes' mean images are to keep their own."""
-        teacher = self.teacher
+        """Learn the new name: of every class one image a step, the new or a known one, is to find its own name.
+
+        Where the known classes' mean images lie is known; their images are taken to scatter as the new ones do. Our
+        choice, decided on training images of two kinds of solar cells: more of the new ones a step, and the mean
+        images alone, gave the new name up to an eighth of the other kind's images.
+        """
+        teacher, own = self.teacher, self.images.embeddings
+        mean = own.mean(0)
+        centres = torch.cat([teacher.class_embeddings * mean.norm(), mean[None]])
+        class_ids = torch.arange(len(centres))
 
         def loss(generator: torch.Generator) -> Tensor:
-            batch = self._some(self.settings.batch_size, generator)
+            scatter = (own - mean)[torch.randint(len(own), (len(centres),), generator=generator)]
             names = torch.cat([teacher.name_features, name.name_features(self.foundation)])
-            embeddings = torch.cat([batch.embeddings, teacher.class_embeddings])
-            return name_loss(
-                embeddings, names, torch.cat([batch.class_ids, self.known]), self.config.phase1.temperature
-            )
+            embeddings = normalize(centres + scatter, dim=-1)
+            return name_loss(embeddings, names, class_ids, self.config.phase1.temperature)
 
         groups = [{"params": list(name.parameters()), "lr": self.settings.name_learning_rate}]
         return Stage(prefix + "name", self._steps(self.settings.name_steps), name, groups, loss)
