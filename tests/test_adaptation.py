@@ -207,6 +207,24 @@ def toy(seed: int) -> Image.Image:
     return Image.fromarray(toy_picture("stripes", np.random.default_rng(seed)).astype(np.uint8))
 
 
+def test_a_product_that_looks_like_a_known_one_leaves_it_its_images(
+    predictor: Predictor, foundation: FoundationModel, tmp_path: Path
+) -> None:
+    def checker(seed: int, faded: float) -> Image.Image:
+        picture = toy_picture("checker", np.random.default_rng(seed))
+        return Image.fromarray((faded * 128 + (1 - faded) * picture).clip(0, 255).astype(np.uint8))
+
+    images = [Sample(name=f"{i}", class_name="", defect=GOOD, read=lambda i=i: checker(i, 0.3)) for i in range(6)]
+    settings = replace(SHORT, name_steps=100, generator_steps=0, steps=1)
+    output = taught(
+        predictor.checkpoint, tmp_path / "faded", foundation, settings=settings, name="faded", images=images
+    )
+    after = Predictor(foundation, output)
+    for faded, name in ((0.0, "checker"), (0.3, "faded")):
+        told = [after.match_classes(checker(seed, faded))[0]["name"] for seed in range(300, 312)]
+        assert told.count(name) >= 10, told
+
+
 def test_a_name_can_start_from_a_word(predictor: Predictor, foundation: FoundationModel, tmp_path: Path) -> None:
     settings = replace(SHORT, name_steps=1, generator_steps=0, steps=1)
     output = taught(predictor.checkpoint, tmp_path / "word", foundation, settings=settings, start="ring")
