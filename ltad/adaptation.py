@@ -221,13 +221,13 @@ class _Lesson:
         """
         teacher, own = self.teacher, self.images.embeddings
         mean = own.mean(0)
-        centres = torch.cat([teacher.class_embeddings * mean.norm(), mean[None]])
+        centres, scatter = self.model.class_embeddings * mean.norm(), own - mean
         class_ids = torch.arange(len(centres))
 
         def loss(generator: torch.Generator) -> Tensor:
-            scatter = (own - mean)[torch.randint(len(own), (len(centres),), generator=generator)]
             names = torch.cat([teacher.name_features, name.name_features(self.foundation)])
-            embeddings = normalize(centres + scatter, dim=-1)
+            drawn = torch.randint(len(own), class_ids.shape, generator=generator)
+            embeddings = normalize(centres + scatter[drawn], dim=-1)
             return name_loss(embeddings, names, class_ids, self.config.phase1.temperature)
 
         groups = [{"params": list(name.parameters()), "lr": self.settings.name_learning_rate}]
