@@ -35,8 +35,9 @@ MAX_PHOTOGRAPHS = 200
 MAX_STORED = 400_000_000  # bytes of a job's photographs
 FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
 SWEEP = 1800  # seconds between two looks for old jobs
+PATIENCE = 5  # seconds, until a full disk is tried again
 KEPT_SECONDS = 48 * 3600  # that a finished job is kept
-KEPT_BYTES = 2_000_000_000  # of all jobs together
+KEPT_BYTES = 2_000_000_000  # of all such jobs together
 
 
 class Jobs:
@@ -137,7 +138,8 @@ class Jobs:
                 self._save(job)
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
-                raise JobError(f"The photographs could not be stored: {error.strerror}. Try again later.") from error
+                reason = error.strerror or "the server's disk may be full"
+                raise JobError(f"The photographs could not be stored: {reason}. Try again later.") from error
             self._queue.append(job.id)
             self._changed.notify_all()
         return job
@@ -212,12 +214,12 @@ class Jobs:
     def sweep(self) -> None:
         """Remove jobs that are over and old, then the oldest ones until all fit; folders without a state, too."""
         with self._changed:
-            jobs = {job.id: job for job in self._all()}
+            jobs = sorted(self._all(), key=lambda job: job.created)
             for folder in self.root.iterdir():
-                if folder.name not in jobs:
+                if folder.name not in {job.id for job in jobs}:
                     shutil.rmtree(folder, ignore_errors=True)
-            over = sorted((job for job in jobs.values() if job.state not in LIVE), key=lambda job: job.created)
-            sizes = {job_id: _size(self.folder(job_id)) for job_id in jobs}
+            over = [job for job in jobs if job.state not in LIVE]
+            sizes = {job.id: _size(self.folder(job.id)) for job in over}
             for job in over:
                 if time.time() - job.created > KEPT_SECONDS or sum(sizes.values()) > KEPT_BYTES:
                     shutil.rmtree(self.folder(job.id), ignore_errors=True)
@@ -244,30 +246,58 @@ class Jobs:
         write_text(self.folder(job.id) / "job.json", json.dumps(asdict(job)))
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._changed.wait_for(lambda: self._queue or self._closed, SWEEP):
-                    self.sweep()
-                if self._closed:
-                    return
-                self._running = self._queue.pop(0)
-                job = replace(self.get(self._running), state="running", stage="", message="")
-                self._save(job)
-                self._process = start(job, self.folder(job.id))
+        while job_id := self._next():
             try:
-                self._update(follow(job, self.folder(job.id), self._process, self._update))
-            except Exception:
-                logger.exception("the worker of a job could not be followed")
-                self._process.kill()
-                self._update(replace(job, state="failed", message="Something unexpected went wrong.", eta_seconds=None))
-            with self._changed:
-                self._process = None
+                job = self._run(job_id)
+            except JobError as error:
+                logger.warning("a training was taken away: %s", error)
+                continue
+            except Exception as error:
+                logger.exception("a training could not be run")
+                reason = getattr(error, "strerror", None) or "Something unexpected went wrong"
+                job = replace(self.get(job_id), state="failed", message=f"{reason}.", eta_seconds=None)
+            self._end(job)
 
-    def _update(self, job: Job) -> None:
-        """Write a running job's news, unless it was cancelled or swept in the meantime."""
+    def _next(self) -> str | None:
+        """Wait for the job whose turn it is; None when the server stops."""
         with self._changed:
-            if self.folder(job.id).is_dir() and self.get(job.id).state == "running":
-                self._save(job)
+            while not self._changed.wait_for(lambda: self._queue or self._closed, SWEEP):
+                self.sweep()
+            if self._closed:
+                return None
+            self._running = self._queue.pop(0)
+            return self._running
+
+    def _run(self, job_id: str) -> Job:
+        """Run a job, and give it as it ended."""
+        with self._changed:
+            job = self.get(job_id)
+            if job.state != "queued":  # cancelled since its turn came
+                return job
+            job = replace(job, state="running", stage="", message="")
+            self._tell(job)
+            self._process = start(job, self.folder(job_id))
+        return follow(job, self.folder(job_id), self._process, self._tell)
+
+    def _end(self, job: Job) -> None:
+        """Write how a job ended; a full disk is waited for, since no other job could run on it either."""
+        with self._changed:
+            if self._process:
+                self._process.kill()  # if it could not be followed to its end
+            self._process = None
+            while not self._tell(job) and not self._closed:
+                self._changed.wait(PATIENCE)
+
+    def _tell(self, job: Job) -> bool:
+        """Write a live job's news, unless it was cancelled or swept in the meantime; False where the disk refuses."""
+        with self._changed:
+            try:
+                if self.folder(job.id).is_dir() and self.get(job.id).state in LIVE:
+                    self._save(job)
+            except OSError as error:
+                logger.warning("the state of a training could not be written: %s", error)
+                return False
+            return True
 
 
 def refuse_too_many(photographs: int) -> None:

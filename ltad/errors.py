@@ -25,6 +25,10 @@ class ArchiveError(LTADError):
     """A ZIP archive that is refused as a whole."""
 
 
+class WriteError(LTADError, OSError):
+    """A file that cannot be written: the disk is full, or the folder does not let itself be changed."""
+
+
 class TrainingError(LTADError):
     """A training cannot go on as it is."""
 

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from ltad.errors import WriteError
+
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; what is written there takes its place when the block ends well."""
+    """Give a temporary path beside ``path``; what is written there takes its place when the block ends well.
+
+    Raises WriteError where the disk refuses.
+    """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -18,6 +25,11 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except (OSError, SafetensorError) as error:  # the latter is what safetensors makes of a full disk
+        reason = getattr(error, "strerror", None) or error
+        raise WriteError(
+            f"“{path}” could not be written: {reason}. Make room, or choose another folder, and try again."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -202,6 +202,29 @@ def test_a_disk_that_fills_up_leaves_no_half_job(
     assert list(jobs.root.iterdir()) == []
 
 
+def test_a_disk_that_is_full_for_a_while_holds_the_queue_up_and_no_longer(
+    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, refused = module.write_text, []
+
+    def full(path: Path, text: str) -> None:
+        refused.append(path)
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    first, second = (jobs.submit([tmp_path / "broken.png"] * 4, toy_checkpoint, name, SHORT) for name in "ab")
+    wait(jobs, first.id, lambda job: job.state == "running")
+    monkeypatch.setattr(module, "write_text", full)
+    deadline = time.monotonic() + WAIT
+    while len(refused) < 3:  # how the first one ended
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (jobs.get(first.id).state, jobs.get(second.id).state) == ("running", "queued")
+    monkeypatch.setattr(module, "write_text", write)
+    assert [wait(jobs, job.id, over).state for job in (first, second)] == ["failed", "failed"]
+
+
 def test_ids_cannot_be_paths_and_unknown_ones_get_a_sentence(jobs: Jobs) -> None:
     for wrong in ("", "../../etc", "a" * 21, "a/b" * 8):
         with pytest.raises(JobError, match="no training's id"):
