@@ -6,6 +6,7 @@ Ours. Nothing is decided here but what cannot be read: a person sees the list an
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -84,36 +85,35 @@ def check_photographs(
     refused: Sequence[tuple[str, str]] = (),
 ) -> DataCheck:
     """Look at photographs, given by the name to show and the file; ``refused`` are those that an archive refused."""
-    opened: list[tuple[str, Path, Image.Image]] = []
+    opened: list[_Opened] = []
     broken = list(refused)
     for name, path in photographs:
         try:
-            opened.append((name, path, images.open_photo(path.read_bytes()).image))
+            opened.append(_Opened.read(name, path, foundation.fingerprint.image_size))
         except ImageError as error:
             broken.append((name, str(error)))
     if not opened:
         return DataCheck(photographs=(), refused=tuple(broken))
-    size = foundation.fingerprint.image_size
-    tensors = (images.to_tensor(image, size) for _, _, image in opened)
+    tensors = [each.tensor for each in opened]
     features = encode(tensors, torch.zeros(len(opened), dtype=torch.long), foundation, "check", progress)
-    doubles = _doubles([image for _, _, image in opened])
+    doubles = _doubles([each.likeness for each in opened])
     similarity, suspicion = _similarities(features.embeddings), _suspicions(features, foundation)
     is_other, is_suspect = -_deviations(similarity) > FAR, _deviations(suspicion) > FAR
-    shapes = np.array([image.width / image.height for _, _, image in opened])
+    shapes = np.array([width / height for width, height in (each.size for each in opened)])
     odd_shape = np.abs(np.log(shapes / np.median(shapes))) > np.log(ASPECT)
     found = [
         Checked(
-            name=name,
-            path=path,
-            size=image.size,
-            double_of="" if doubles[i] is None else opened[doubles[i]][0],
+            name=each.name,
+            path=each.path,
+            size=each.size,
+            double_of="" if doubles[i] is None else opened[doubles[i]].name,
             similarity=float(similarity[i]),
             suspicion=float(_deviations(suspicion)[i]),
             is_other=bool(is_other[i]),
             is_suspect=bool(is_suspect[i]),
             has_other_shape=bool(odd_shape[i]),
         )
-        for i, (name, path, image) in enumerate(opened)
+        for i, each in enumerate(opened)
     ]
     return DataCheck(photographs=tuple(sorted(found, key=lambda c: -c.suspicion)), refused=tuple(broken))
 
@@ -130,12 +130,30 @@ def as_samples(photographs: Sequence[Checked], class_name: str) -> list[Sample]:
     ]
 
 
-def _doubles(pictures: Sequence[Image.Image]) -> list[int | None]:
-    """For each picture the first earlier one that looks the same."""
-    small = [np.asarray(p.convert("L").resize((LIKENESS, LIKENESS)), dtype=np.float32) for p in pictures]
+class _Opened(NamedTuple):
+    """What is kept of a photograph: two hundred of 40 megapixels would not fit into memory.
+
+    tensor: as the foundation model sees it; likeness: small and grey, by which doubles are found.
+    """
+
+    name: str
+    path: Path
+    size: tuple[int, int]
+    tensor: Tensor
+    likeness: np.ndarray
+
+    @classmethod
+    def read(cls, name: str, path: Path, size: int) -> "_Opened":
+        image = images.open_photo(path.read_bytes()).image
+        likeness = np.asarray(image.convert("L").resize((LIKENESS, LIKENESS)), dtype=np.float32)
+        return cls(name, path, image.size, images.to_tensor(image, size), likeness)
+
+
+def _doubles(likenesses: Sequence[np.ndarray]) -> list[int | None]:
+    """For each photograph the first earlier one that looks the same."""
     found: list[int | None] = []
-    for i, picture in enumerate(small):
-        same = (j for j in range(i) if found[j] is None and np.abs(small[j] - picture).mean() < SAME)
+    for i, own in enumerate(likenesses):
+        same = (j for j in range(i) if found[j] is None and np.abs(likenesses[j] - own).mean() < SAME)
         found.append(next(same, None))
     return found
 

@@ -1,5 +1,6 @@
 """What is said of photographs before anything is learned from them."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from conftest import quiet, toy_picture
 from PIL import Image
 
+from ltad import images
 from ltad.datacheck import DataCheck, as_samples, check_photographs
 from ltad.foundation import FoundationModel
 
@@ -68,6 +70,22 @@ def test_how_many_are_enough_and_what_they_promise(
     assert not alone.is_enough and alone.photographs[0].suspicion == 0 and not alone.photographs[0].remarks()
     none = check_photographs([], foundation, quiet)
     assert not none.is_enough and none.promise == 1
+
+
+def test_no_more_than_one_photograph_is_held_at_a_time(
+    check: DataCheck, foundation: FoundationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_photo, held = images.open_photo, weakref.WeakValueDictionary[int, Image.Image]()
+
+    def watched(content: bytes) -> images.Photo:
+        assert len(held) <= 1, "two hundred of 40 megapixels would need 24 GB"
+        photo = open_photo(content)
+        held[id(photo.image)] = photo.image
+        return photo
+
+    monkeypatch.setattr(images, "open_photo", watched)
+    again = check_photographs([(c.name, c.path) for c in check.photographs], foundation, quiet)
+    assert len(again.photographs) == len(check.photographs)
 
 
 def test_samples_read_their_own_photograph(check: DataCheck) -> None:
