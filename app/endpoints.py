@@ -70,8 +70,9 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
             The job's id, under "job". Whoever knows it can look at the job and cancel it.
         """
         with TemporaryDirectory() as folder:
-            photographs = [path for _, path in gather([Path(file) for file in files or ()], Path(folder)).photos]
-            job = jobs.submit(photographs, predictors.card(checkpoint).path, class_name, minutes)
+            found = gather([Path(file) for file in files or ()], Path(folder))
+            parent = predictors.card(checkpoint).path
+            job = jobs.submit(found.photos, parent, class_name, minutes, refused=found.refused)
         return {"job": job.id}
 
     @told_plainly

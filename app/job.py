@@ -34,7 +34,8 @@ class Job:
 
     checkpoint: the parent's name, under which it is in the job's folder. step and steps: of all optimisations together.
     losses: (step, loss) of the curve. map: how far off the model's reconstruction of ``photograph`` is at the moment,
-    rows of a grid; map_top: the highest value of the first such map.
+    rows of a grid; map_top: the highest value of the first such map. left_out: a sentence for each photograph that
+    cannot be used.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Job:
     map: list[list[float]] = field(default_factory=list)
     map_top: float = 0.0
     message: str = ""
+    left_out: list[str] = field(default_factory=list)
     output: str = ""
     finished: float | None = None
 
@@ -64,14 +66,24 @@ class Job:
             "steps": self.steps,
             "eta_seconds": self.eta_seconds,
             "loss": self.losses[-1][1] if self.losses else None,
-            "message": self.message,
+            "message": self.said,
             "checkpoint": self.name if self.state == "done" else None,
         }
+
+    @property
+    def said(self) -> str:
+        """Everything that is to be said of it, in sentences."""
+        return " ".join([self.message, *self.left_out]).strip()
 
     @property
     def name(self) -> str:
         """The name of the checkpoint that comes out: hard to guess, too, but it says nothing of the id."""
         return Path(self.output).name
+
+
+def left_out(name: str, reason: str) -> str:
+    """Say that a photograph cannot be used."""
+    return f"“{name}” is left out: {reason}"
 
 
 Process = subprocess.Popen[str]
@@ -113,6 +125,11 @@ def follow(job: Job, folder: Path, process: Process, tell: Callable[[Job], None]
                 job = clock.note(job, told["stage"], told["step"], told["steps"], told["loss"])
                 if clock.is_news():
                     tell(job)
+            elif line.startswith('{"left_out"'):
+                told = json.loads(line)
+                sentence = left_out(told["left_out"].partition("-")[2], told["reason"])
+                if sentence not in job.left_out:  # it may be said again after a resume
+                    job = replace(job, left_out=[*job.left_out, sentence])
             else:
                 said = line.strip() or said
     overtime = not alarm.is_alive()

@@ -14,12 +14,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from app.job import CHANGES, LIVE, PHOTOGRAPHS, START, Job, Process, follow, start
+from app.job import CHANGES, LIVE, PHOTOGRAPHS, START, Job, Process, follow, left_out, start
 from ltad.adaptation import FEWEST, steps_for, steps_to_do
 from ltad.before_after import DEFECTIVE, MASK
 from ltad.checkpoint import CheckpointCard, read_card
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 8  # jobs in the queue
 MAX_MINUTES = 15.0
 MAX_PHOTOGRAPHS = 200
+NAME_LENGTH = 60  # characters that are kept of a photograph's
 MAX_STORED = 400_000_000  # bytes of a job's photographs
 FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
 SWEEP = 1800  # seconds between two looks for old jobs
@@ -89,17 +90,19 @@ class Jobs:
 
     def submit(
         self,
-        photographs: Sequence[Path],
+        photographs: Sequence[tuple[str, Path]],
         parent: Path,
         class_name: str,
         minutes: float,
         word: str = "",
         defective: Sequence[tuple[str, Path]] = (),
+        refused: Sequence[tuple[str, str]] = (),
     ) -> Job:
         """Take a job and give it; JobError where it cannot be taken.
 
-        parent: the folder of the checkpoint to start from. word: from which the name starts. defective: only to
-        measure with, by the name to show and the file, so that masks find their photographs.
+        photographs: to learn from, by the name to show and the file. parent: the folder of the checkpoint to start
+        from. word: from which the name starts. defective: only to measure with; names tell which mask is whose.
+        refused: what was given, too, but left out, by name and reason.
         """
         name = class_name.strip()
         if not re.fullmatch(r"[\w][\w .-]{0,39}", name):
@@ -110,7 +113,7 @@ class Jobs:
             raise JobError(f"{len(photographs)} photographs are too few: give {FEWEST} good ones at least.")
         refuse_too_many(max(len(photographs), len(defective)))
         self.sweep()
-        size = sum(path.stat().st_size for path in (*photographs, *(path for _, path in defective)))
+        size = sum(path.stat().st_size for _, path in (*photographs, *defective))
         if size > MAX_STORED:
             limit = f"{MAX_STORED // 10**6} MB can be taken at once"
             raise JobError(
@@ -126,13 +129,15 @@ class Jobs:
             photographs=len(photographs),
             created=time.time(),
             steps=sum(steps_to_do(steps_for(minutes)).values()),
+            left_out=[left_out(name, reason) for name, reason in refused],
         )
         folder = self.folder(job.id)
         job = replace(job, output=str(folder / f"{job.class_name}-{secrets.token_hex(8)}"))
         with self._changed:
             self._refuse_in_a_full_queue()
             try:
-                _store(folder, photographs, defective)
+                for kind, given in ((PHOTOGRAPHS, photographs), (DEFECTIVE, defective)):
+                    _store(folder / kind, given)
                 shutil.copytree(parent, folder / parent.name)  # may be another one, or gone, when its turn comes
                 write_text(folder / START, word)
                 self._save(job)
@@ -307,17 +312,19 @@ def refuse_too_many(photographs: int) -> None:
         raise JobError(f"These are {photographs} photographs; {limit}. Choose among them.")
 
 
-def _store(folder: Path, photographs: Sequence[Path], defective: Sequence[tuple[str, Path]]) -> None:
-    """Copy photographs into a job's folder, under numbers; a mask keeps to its photograph."""
-    (folder / PHOTOGRAPHS).mkdir(parents=True)
-    for number, path in enumerate(photographs):
-        shutil.copyfile(path, folder / PHOTOGRAPHS / f"{number:04}{path.suffix.lower()}")
-    numbers = {Path(name).stem: number for number, (name, _) in enumerate(defective)}
-    for number, (name, path) in enumerate(defective):
-        stem, shown = Path(name).stem, Path(name).stem.removesuffix(MASK)
-        stored = f"{numbers[shown]:04}{MASK}" if shown != stem and shown in numbers else f"{number:04}"
-        (folder / DEFECTIVE).mkdir(exist_ok=True)
-        shutil.copyfile(path, folder / DEFECTIVE / f"{stored}{path.suffix.lower()}")
+def _store(folder: Path, photographs: Sequence[tuple[str, Path]]) -> None:
+    """Copy photographs into a folder, under a number and what is harmless of their names.
+
+    A mask goes by its photograph's, as adaptation knows it.
+    """
+    stems = [PurePath(name).stem for name, _ in photographs]
+    numbers = {stem: number for number, stem in enumerate(stems)}
+    for number, (stem, (_, path)) in enumerate(zip(stems, photographs, strict=True)):
+        shown = stem.removesuffix(MASK)
+        is_mask = shown != stem and shown in numbers
+        harmless = re.sub(r"[^\w.-]+", "_", shown)[:NAME_LENGTH] + MASK * is_mask
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / f"{numbers[shown] if is_mask else number:04}-{harmless}{path.suffix.lower()}")
 
 
 def _size(folder: Path) -> int:

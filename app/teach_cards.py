@@ -94,10 +94,11 @@ def _told(job: Job, before: int) -> str:
     if job.state == "queued":
         return f"{before} training{'' if before == 1 else 's'} before it." if before else "It is the next."
     if job.state not in LIVE:
-        return escape(job.message) or {
+        usual = {
             "done": f"{job.photographs} photographs, {job.steps} steps.",
             "cancelled": "It can go on where it was.",
-        }.get(job.state, "")
+        }
+        return escape(" ".join([job.message or usual.get(job.state, ""), *job.left_out]))
     stage, _, count = job.stage.partition(" ")
     part, _, kind = stage.rpartition("-")
     doing = STAGES.get(kind, kind) or "starting"

@@ -149,6 +149,10 @@ class Lines:
         rows = [[round(value, 3) for value in row] for row in error.tolist()]
         print(json.dumps({"photograph": photograph, "map": rows}), file=sys.stderr, flush=True)
 
+    def leave_out(self, photograph: str, reason: str) -> None:
+        """Write that a photograph cannot be used."""
+        print(json.dumps({"left_out": photograph, "reason": reason}), file=sys.stderr, flush=True)
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -169,6 +173,10 @@ class Bars:
         if loss is not None:
             self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         self._bar.update(step - self._bar.n)
+
+    def leave_out(self, photograph: str, reason: str) -> None:
+        """Write that a photograph cannot be used."""
+        print(f"left out “{photograph}”: {reason}", file=sys.stderr)
 
     def close(self) -> None:
         """End the current bar."""
@@ -241,7 +249,7 @@ def _adapt(options: argparse.Namespace) -> int:
         defective, unreadable = as_defective(spoilt.photos, options.class_name) if spoilt else ([], [])
         check = check_photographs(found.photos, parent.foundation, bars, found.refused)
         for name, reason in (*check.refused, *(spoilt.refused if spoilt else ()), *unreadable):
-            print(f"left out “{name}”: {reason}", file=sys.stderr)
+            bars.leave_out(name, reason)
         for checked in check.photographs:
             if checked.name not in options.exclude and (remarks := checked.remarks()):
                 print(f"look at “{checked.name}”: it {', and it '.join(remarks)}", file=sys.stderr)

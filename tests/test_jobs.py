@@ -27,11 +27,11 @@ WAIT = 150.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Path]]:
     folder = tmp_path_factory.mktemp("photographs")
     for i in range(5):
         rings(i).save(folder / f"{i}.png")
-    return sorted(folder.iterdir())
+    return [(f"part {i}.png", folder / f"{i}.png") for i in range(5)]
 
 
 @pytest.fixture
@@ -59,14 +59,17 @@ def trains(job: Job) -> bool:
 
 @pytest.fixture(scope="module")
 def finished(
-    photographs: list[Path], toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+    photographs: list[tuple[str, Path]], toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Jobs, Job]]:
     """A job that ran from its beginning to its end."""
     folder = tmp_path_factory.mktemp("finished")
     Image.fromarray(np.eye(96, 128, dtype=np.uint8)).save(mask := folder / "mask.png")
-    defective = [("torn_mask.png", mask), ("torn.png", photographs[0]), ("other.png", photographs[1])]
+    (folder / "burnt.png").write_bytes(b"nothing")
+    pictures = [path for _, path in photographs]
+    defective = [("torn_mask.png", mask), ("torn.png", pictures[0]), ("other_mask.png", pictures[1])]
+    defective.append(("burnt.png", folder / "burnt.png"))
     jobs = Jobs(folder / "jobs")
-    job = jobs.submit(photographs, toy_checkpoint, "ring s", SHORT, defective=defective)
+    job = jobs.submit(photographs, toy_checkpoint, "ring s", SHORT, "", defective, [("bomb.zip", "It is too large.")])
     yield jobs, wait(jobs, job.id, over)
     jobs.close()
 
@@ -78,30 +81,32 @@ def test_a_job_leaves_a_checkpoint_and_says_what_it_changed(
     assert done.state == "done" and done.step == done.steps and done.losses, done
     predictor = Predictor.from_checkpoint(done.output, foundation)
     assert predictor.predict(rings(90)).class_name == "ring_s"
-    assert len(done.map) == 16 and 0 < max(map(max, done.map)) and done.photograph == "0000.png"
+    assert len(done.map) == 16 and 0 < max(map(max, done.map)) and done.photograph == "0000-part_0.png"
     changes = jobs.changes(done.id)
     assert changes["class"] == "ring_s" and len(changes["after"]["good"]) == 5
     assert len(changes["after"]["defective"]) == 2 and changes["after"]["pixel_auroc"] is not None
-    assert [kind for _, kind in jobs.photographs(done.id)] == ["good"] * 5 + ["defective"] * 2
+    assert [kind for _, kind in jobs.photographs(done.id)] == ["good"] * 5 + ["defective"] * 3
     with ZipFile(jobs.archive(done.id)) as archive:
         assert f"{done.name}/model.safetensors" in archive.namelist()
         assert done.id not in archive.read(f"{done.name}/config.json").decode()
     card = jobs.card(done.name)
     assert card and card.class_names[-1] == "ring_s"
     assert jobs.card("toy") is None and jobs.card(f"../{done.name}") is None and jobs.card("*" + done.name[1:]) is None
+    reason = done.left_out[-1].partition(": ")[2]
+    assert "not an image" in reason
     assert done.report() == {
         "state": "done",
         "step": done.steps,
         "steps": done.steps,
         "eta_seconds": None,
         "loss": done.losses[-1][1],
-        "message": "",
+        "message": "“bomb.zip” is left out: It is too large. “burnt.png” is left out: " + reason,
         "checkpoint": Path(done.output).name,
     }
 
 
 def test_a_killed_worker_and_a_restarted_server_lose_nothing(
-    finished: tuple[Jobs, Job], photographs: list[Path], toy_checkpoint: Path, tmp_path: Path
+    finished: tuple[Jobs, Job], photographs: list[tuple[str, Path]], toy_checkpoint: Path, tmp_path: Path
 ) -> None:
     first = Jobs(tmp_path / "jobs")
     job = first.submit(photographs, toy_checkpoint, "rings", SHORT)
@@ -125,7 +130,7 @@ def test_a_killed_worker_and_a_restarted_server_lose_nothing(
 
 @pytest.mark.parametrize("moment", ["first step", "last step"])
 def test_cancelling_a_waiting_and_a_running_job(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, moment: str
+    jobs: Jobs, photographs: list[tuple[str, Path]], toy_checkpoint: Path, moment: str
 ) -> None:
     running = jobs.submit(photographs, toy_checkpoint, "a", SHORT)
     waiting = jobs.submit(photographs, toy_checkpoint, "b", SHORT)
@@ -155,16 +160,17 @@ def test_two_servers_keep_their_jobs_apart(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_job_that_cannot_succeed_says_why(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, tmp_path: Path
+    jobs: Jobs, photographs: list[tuple[str, Path]], toy_checkpoint: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.png").write_bytes(b"nothing")
-    job = jobs.submit([*photographs[:3], tmp_path / "broken.png"], toy_checkpoint, "few", SHORT)
+    job = jobs.submit([*photographs[:3], ("broken.png", tmp_path / "broken.png")], toy_checkpoint, "few", SHORT)
     failed = wait(jobs, job.id, over)
     assert failed.state == "failed" and failed.message.startswith("3 images are too few")
+    assert "“broken.png” is left out" in failed.said
 
 
 def test_what_cannot_be_taken_is_refused_in_a_sentence(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, photographs: list[tuple[str, Path]], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("", "../evil", "x" * 41, "a\nb"):
         with pytest.raises(JobError, match="needs a name"):
@@ -190,7 +196,7 @@ def test_what_cannot_be_taken_is_refused_in_a_sentence(
 
 
 def test_a_disk_that_fills_up_leaves_no_half_job(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, photographs: list[tuple[str, Path]], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(source: Path, target: Path) -> None:
         target.write_bytes(b"half")
@@ -203,7 +209,11 @@ def test_a_disk_that_fills_up_leaves_no_half_job(
 
 
 def test_a_disk_that_is_full_for_a_while_holds_the_queue_up_and_no_longer(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs,
+    photographs: list[tuple[str, Path]],
+    toy_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write, refused = module.write_text, []
 
@@ -213,7 +223,9 @@ def test_a_disk_that_is_full_for_a_while_holds_the_queue_up_and_no_longer(
 
     (tmp_path / "broken.png").write_bytes(b"nothing")
     monkeypatch.setattr(module, "PATIENCE", 0.05)
-    first, second = (jobs.submit([tmp_path / "broken.png"] * 4, toy_checkpoint, name, SHORT) for name in "ab")
+    first, second = (
+        jobs.submit([("broken.png", tmp_path / "broken.png")] * 4, toy_checkpoint, name, SHORT) for name in "ab"
+    )
     wait(jobs, first.id, lambda job: job.state == "running")
     monkeypatch.setattr(module, "write_text", full)
     deadline = time.monotonic() + WAIT
@@ -234,7 +246,7 @@ def test_ids_cannot_be_paths_and_unknown_ones_get_a_sentence(jobs: Jobs) -> None
 
 
 def test_old_jobs_are_swept_by_age_and_by_size(
-    jobs: Jobs, photographs: list[Path], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: Jobs, photographs: list[tuple[str, Path]], toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = []
     for _ in range(3):

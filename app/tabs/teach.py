@@ -1,7 +1,7 @@
 """The Teach tab: a product's photographs in, checked, learned in the background, and a checkpoint out."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
@@ -18,6 +18,7 @@ from app.texts import say
 from app.viewer import inspection
 from ltad.adaptation import DEFAULT_MINUTES
 from ltad.archives import gather
+from ltad.before_after import DEFECTIVE, MASK, as_defective
 from ltad.datacheck import DataCheck, check_photographs
 from ltad.errors import ImageError, JobError
 
@@ -129,12 +130,16 @@ def build(
         )
         if not good.photos and not good.refused:
             raise ImageError("There are no photographs. Drop good ones, or a ZIP archive of them.")
-        refuse_too_many(len(good.photos))
-        check = check_photographs(good.photos, predictors.get(parent).foundation, _quiet, good.refused + bad.refused)
+        refuse_too_many(max(len(good.photos), len(bad.photos)))
+        unreadable = as_defective(bad.photos, DEFECTIVE)[1]
+        useless = {PurePath(name).stem for name, _ in unreadable}
+        usable = tuple(photo for photo in bad.photos if PurePath(photo[0]).stem.removesuffix(MASK) not in useless)
+        refused = (*good.refused, *bad.refused, *unreadable)
+        check = check_photographs(good.photos, predictors.get(parent).foundation, _quiet, refused)
         choices = [(_label(c.name, c.remarks()), i) for i, c in enumerate(check.photographs)]
         shown = [(small_picture(c.path, THUMB), _label(c.name, c.remarks())) for c in check.photographs]
         return [
-            Upload(check, bad.photos, folder),
+            Upload(check, usable, folder),
             check_card(check),
             shown,
             gr.Dropdown(choices=choices, value=[]),
@@ -156,7 +161,7 @@ def build(
     ) -> list[Any]:
         if upload is None:
             raise JobError("The photographs are gone. Drop and check them again.")
-        kept = [c.path for i, c in enumerate(upload.check.photographs) if i not in left_out]
+        kept = [(c.name, c.path) for i, c in enumerate(upload.check.photographs) if i not in left_out]
         parent_folder, word = predictors.card(parent).path, (start or "").strip()
         job = jobs.submit(kept, parent_folder, class_name or "", minutes, word, upload.defective)
         ids = [job.id, *ids][:REMEMBERED]
