@@ -1,6 +1,7 @@
 """Files that are whole or not there, on a disk that is full."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,17 @@ from ltad.stages import StageFolder
 resource = pytest.importorskip("resource", reason="limits the size of files, which Windows does not")
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes."""
+    """No file may grow beyond 1,000 bytes; not even that which the tests' output may go to, so it must be brief."""
     _, most = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize(
     "write",
     [
@@ -35,6 +37,6 @@ def test_a_full_disk_is_named_in_a_sentence_and_keeps_what_was_there(
     write: Callable[[Path], None], tmp_path: Path
 ) -> None:
     (tmp_path / "stage.safetensors").write_text("as it was")
-    with pytest.raises(LTADError, match=r"stage\.safetensors” could not be written: .+\. Make room"):
+    with pytest.raises(LTADError, match=r"stage\.safetensors” could not be written: .+\. Make room"), full_disk():
         write(tmp_path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["as it was"]
