@@ -46,7 +46,7 @@ def as_defective(
             continue
         sample = file_sample(path, path.parent, class_name, DEFECTIVE, masks.get(stem + MASK))
         try:
-            sample.read()
+            images.open_photo(path.read_bytes())  # its errors do not name the file again
             if sample.read_mask:
                 sample.read_mask()
         except LTADError as error:

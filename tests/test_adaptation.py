@@ -264,9 +264,10 @@ def test_the_command_adapts_and_names_what_it_leaves_out(
         == 0
     )
     said = capsys.readouterr()
-    assert "left out “broken.png”" in said.err and "look at “twice.jpg”: it shows the same as “0.png”" in said.err
-    told = [json.loads(line) for line in said.err.splitlines() if line.startswith('{"stage"')]
-    told = [line for line in told if line["loss"] is not None]
+    assert "look at “twice.jpg”: it shows the same as “0.png”" in said.err
+    told = [json.loads(line) for line in said.err.splitlines() if line.startswith("{")]
+    assert [line["left_out"] for line in told if "left_out" in line] == ["broken.png"]
+    told = [line for line in told if line.get("loss") is not None]
     assert told[-1]["stage"] == "phase2" and told[-1]["step"] == told[-1]["steps"] and told[-1]["loss"] > 0
     summary = json.loads(said.out)
     assert summary["classes"][-1] == {"name": "rings", "n_train": 5, "group": summary["classes"][-1]["group"]}

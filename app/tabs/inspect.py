@@ -135,7 +135,8 @@ def _about(predictors: Predictors, checkpoint: str | None) -> str:
     card = predictors.card(checkpoint)
     counts = sorted((c.n_train for c in card.classes), reverse=True)
     figures = in_words(card.metrics["mean"] if card.metrics else None)
+    imbalance = "" if card.data.imbalance == "none" else f" ({card.data.imbalance})"
     return (
-        f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images ({card.data.imbalance}). "
+        f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images{imbalance}. "
         f"Image AUROC on its test images, per cent: {figures}."
     )
