@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from app.job import CHANGES, LIVE, PHOTOGRAPHS, START, Job, Process, follow, left_out, start
 from ltad.adaptation import FEWEST, steps_for, steps_to_do
-from ltad.before_after import DEFECTIVE, MASK
+from ltad.before_after import DEFECTIVE, MASK, with_masks
 from ltad.checkpoint import CheckpointCard, read_card
 from ltad.data import GOOD
 from ltad.errors import JobError
@@ -313,18 +313,13 @@ def refuse_too_many(photographs: int) -> None:
 
 
 def _store(folder: Path, photographs: Sequence[tuple[str, Path]]) -> None:
-    """Copy photographs into a folder, under a number and what is harmless of their names.
-
-    A mask goes by its photograph's, as adaptation knows it.
-    """
-    stems = [PurePath(name).stem for name, _ in photographs]
-    numbers = {stem: number for number, stem in enumerate(stems)}
-    for number, (stem, (_, path)) in enumerate(zip(stems, photographs, strict=True)):
-        shown = stem.removesuffix(MASK)
-        is_mask = shown != stem and shown in numbers
-        harmless = re.sub(r"[^\w.-]+", "_", shown)[:NAME_LENGTH] + MASK * is_mask
+    """Copy photographs into a folder, under a number and what is harmless of their names, masks beside their own."""
+    for number, (name, path, mask) in enumerate(with_masks(photographs)):
+        harmless = re.sub(r"[^\w.-]+", "_", PurePath(name).stem.removesuffix(MASK))[:NAME_LENGTH]
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / f"{numbers[shown] if is_mask else number:04}-{harmless}{path.suffix.lower()}")
+        shutil.copyfile(path, folder / f"{number:04}-{harmless}{path.suffix.lower()}")
+        if mask:
+            shutil.copyfile(mask, folder / f"{number:04}-{harmless}{MASK}{mask.suffix.lower()}")
 
 
 def _size(folder: Path) -> int:

@@ -30,21 +30,24 @@ DEMO = "demo"
 DEMO_TEST = {"test_good": 10, "test_defective_per_type": 2}  # images of each class
 
 
+def with_masks(photographs: Sequence[tuple[str, Path]]) -> list[tuple[str, Path, Path | None]]:
+    """Photographs by the name to show and the file, and each with its mask's file, which NAME_mask beside NAME is."""
+    stems = {PurePath(name).stem: path for name, path in photographs}
+    masks = {stem for stem in stems if stem.endswith(MASK) and stem.removesuffix(MASK) in stems}
+    named = [(PurePath(name).stem, name, path) for name, path in photographs]
+    return [(name, path, stems.get(stem + MASK)) for stem, name, path in named if stem not in masks]
+
+
 def as_defective(
     photographs: Sequence[tuple[str, Path]], class_name: str
 ) -> tuple[list[Sample], list[tuple[str, str]]]:
     """Make test samples of defective photographs, and name those that cannot be read, with reasons.
 
-    Given by the name to show and the file; NAME_mask beside NAME is its mask: over 0 where the defect is.
+    Masks, as ``with_masks`` knows them, are over 0 where the defect is.
     """
-    stems = {PurePath(name).stem: path for name, path in photographs}
-    masks = {stem: path for stem, path in stems.items() if stem.endswith(MASK) and stem.removesuffix(MASK) in stems}
     samples, refused = [], []
-    for name, path in photographs:
-        stem = PurePath(name).stem
-        if stem in masks:
-            continue
-        sample = file_sample(path, path.parent, class_name, DEFECTIVE, masks.get(stem + MASK))
+    for name, path, mask in with_masks(photographs):
+        sample = file_sample(path, path.parent, class_name, DEFECTIVE, mask)
         try:
             images.open_photo(path.read_bytes())  # its errors do not name the file again
             if sample.read_mask:
