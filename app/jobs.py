@@ -220,8 +220,9 @@ class Jobs:
         """Remove jobs that are over and old, then the oldest ones until all fit; folders without a state, too."""
         with self._changed:
             jobs = sorted(self._all(), key=lambda job: job.created)
+            known = {job.id for job in jobs}
             for folder in self.root.iterdir():
-                if folder.name not in {job.id for job in jobs}:
+                if folder.name not in known:
                     shutil.rmtree(folder, ignore_errors=True)
             over = [job for job in jobs if job.state not in LIVE]
             sizes = {job.id: _size(self.folder(job.id)) for job in over}

@@ -246,6 +246,19 @@ def test_too_few_images_and_no_time_are_refused(
         AdaptConfig(replayed=8)
 
 
+def test_the_command_says_in_words_what_it_leaves_out(
+    toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "good"
+    folder.mkdir()
+    rings(0).save(folder / "0.png")
+    (folder / "broken.png").write_bytes(b"nothing")
+    arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]
+    assert main([*arguments, "--output", str(tmp_path / "new")]) == 1
+    said = capsys.readouterr().err
+    assert "left out “broken.png”" in said and "1 images are too few" in said
+
+
 def test_the_command_adapts_and_names_what_it_leaves_out(
     toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

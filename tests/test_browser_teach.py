@@ -51,7 +51,8 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(
     torn = next(s for s in factory.test if s.class_name == LEFT_OUT and not s.label).read()
     torn.paste("white", (90, 90, 150, 150))
     torn.save(tmp_path / "torn.png")
-    (tmp_path / "burnt.png").write_bytes(b"nothing")
+    for name in ("burnt.png", "lone_mask.png"):
+        (tmp_path / name).write_bytes(b"nothing")
     with ZipFile(tmp_path / "evil.zip", "w", ZIP_DEFLATED) as archive:
         archive.writestr("../outside.png", b"x")
         archive.writestr("bomb.png", bytes(5_000_000))
@@ -77,11 +78,14 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(
     page.locator("#teach-files input[type=file]").set_input_files(sorted(tmp_path.glob("good-*.png")))
     expect(page.locator("#teach-files")).to_contain_text("good-9", timeout=WAIT)
     page.get_by_role("button", name="Optional").click()
-    page.locator("#teach-defective input[type=file]").set_input_files([tmp_path / "torn.png", tmp_path / "burnt.png"])
+    page.locator("#teach-defective input[type=file]").set_input_files(
+        [tmp_path / name for name in ("torn.png", "burnt.png", "lone_mask.png")]
+    )
     expect(page.locator("#teach-defective")).to_contain_text("burnt", timeout=WAIT)
     page.locator("#teach-check").click()
     expect(page.locator("#teach-found")).to_contain_text("10 photographs", timeout=WAIT)
-    expect(reasons.filter(has_text="burnt.png is left out")).to_have_count(1)
+    for name in ("burnt.png", "lone_mask.png"):
+        expect(reasons.filter(has_text=f"{name} is left out")).to_have_count(1)
     page.locator("#teach-minutes input[type=number]").fill("0.5")
     page.locator("#teach-name textarea, #teach-name input").fill(LEFT_OUT)
     page.locator("#teach-train").click()

@@ -132,8 +132,9 @@ def build(
             raise ImageError("There are no photographs. Drop good ones, or a ZIP archive of them.")
         refuse_too_many(max(len(good.photos), len(bad.photos)))
         unreadable = as_defective(bad.photos, DEFECTIVE)[1]
-        useless = {PurePath(name).stem for name, _ in unreadable}
-        usable = tuple(photo for photo in bad.photos if PurePath(photo[0]).stem.removesuffix(MASK) not in useless)
+        stems = [PurePath(name).stem for name, _ in unreadable]
+        useless = {*stems, *(stem + MASK for stem in stems)}
+        usable = tuple(photo for photo in bad.photos if PurePath(photo[0]).stem not in useless)
         refused = (*good.refused, *bad.refused, *unreadable)
         check = check_photographs(good.photos, predictors.get(parent).foundation, _quiet, refused)
         choices = [(_label(c.name, c.remarks()), i) for i, c in enumerate(check.photographs)]
