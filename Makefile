@@ -28,6 +28,7 @@ test: $(VENV)/.test ## Run the tests
 check: $(VENV)/.test ## Look over the code
 	$(IN) -m ruff check .
 	$(IN) -m ruff format --check .
+	$(IN) -m mypy
 
 examples: $(VENV)/.app ## Render assets/examples again
 	$(IN) -m app.examples

@@ -8,15 +8,15 @@ import gradio as gr
 from PIL import Image
 
 from app.errors import told_plainly
-from app.jobs import Jobs
+from app.jobs.queue import Jobs, refuse_too_many
 from app.photograph import Photograph
 from app.predictors import Predictors
-from ltad.adaptation import DEFAULT_MINUTES
-from ltad.archives import gather
-from ltad.checkpoint import summarise
+from ltad.checkpoint.card import summarise
 from ltad.errors import ImageError
-from ltad.predictor import AUTO
-from ltad.visualization import overlay
+from ltad.inspection.pictures import overlay
+from ltad.inspection.predictor import AUTO
+from ltad.photos.gather import gather
+from ltad.training.adaptation import DEFAULT_MINUTES
 
 
 def build(predictors: Predictors, jobs: Jobs) -> None:
@@ -70,9 +70,9 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
             The job's id, under "job". Whoever knows it can look at the job and cancel it.
         """
         with TemporaryDirectory() as folder:
-            found = gather([Path(file) for file in files or ()], Path(folder))
-            parent = predictors.card(checkpoint).path
-            job = jobs.submit(found.photos, parent, class_name, minutes, refused=found.refused)
+            good = gather([Path(file) for file in files or ()], Path(folder)).good()
+            refuse_too_many(len(good.photographs))
+            job = jobs.submit(good.readable(), predictors.card(checkpoint).path, class_name, minutes)
         return {"job": job.id}
 
     @told_plainly

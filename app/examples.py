@@ -12,10 +12,11 @@ from PIL import Image
 from app.photograph import pictures_to_click
 from app.texts import say
 from app.viewer import prediction_facts
-from ltad.checkpoint import CheckpointCard
+from ltad.checkpoint.card import CheckpointCard
 from ltad.files import write_text
-from ltad.images import open_photo
-from ltad.predictor import Predictor
+from ltad.inspection.predictor import Predictor
+from ltad.photos.decode import open_photo
+from ltad.words import spoken
 
 ASSETS = Path(__file__).parent.parent / "assets" / "examples"
 JUDGED = ASSETS / "judged.json"  # what the first checkpoint says of them, for while its model is still loading
@@ -53,7 +54,7 @@ def judged_before(example: Example, card: CheckpointCard) -> dict[str, Any] | No
 def judge_all(predictor: Predictor) -> None:
     """Write ``JUDGED`` from a checkpoint's predictions of its examples that are files of ours."""
     ours = [example for example in examples_for(predictor.card) if example.path.parent == ASSETS]
-    facts = {e.path.name: prediction_facts(predictor.predict(e.path), predictor.card) for e in ours}
+    facts = {e.path.name: prediction_facts(predictor.predict(e.path)) for e in ours}
     write_text(JUDGED, json.dumps({"sha256": predictor.card.sha256(), "facts": facts}, separators=(",", ":")))
 
 
@@ -70,7 +71,7 @@ def example_gallery(card: CheckpointCard | None, elem_id: str) -> gr.Gallery:
 def caption(example: Example, card: CheckpointCard) -> str:
     """Class, what is wrong with it, and whether the class is of the tail."""
     group = next(c.group for c in card.classes if c.name == example.class_name)
-    words = f"{example.class_name}: {example.defect}".replace("_", " ")
+    words = f"{spoken(example.class_name)}: {spoken(example.defect)}"
     return f"{words} (tail)" if group == "tail" else words
 
 

@@ -8,7 +8,7 @@ from gradio.data_classes import ImageData
 from PIL import Image
 
 from app.texts import say
-from ltad.images import open_photo
+from ltad.photos.decode import open_photo
 
 
 class Photograph(gr.Image):

@@ -8,11 +8,12 @@ from functools import lru_cache
 
 from PIL import Image
 
-from app.jobs import Jobs
-from ltad.checkpoint import CheckpointCard, checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
+from app.jobs.queue import Jobs
+from ltad.checkpoint.card import CheckpointCard
+from ltad.checkpoint.folder import checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
 from ltad.errors import CheckpointError, LTADError
 from ltad.foundation import load_foundation
-from ltad.predictor import Predictor
+from ltad.inspection.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 FIRST = "demo-exp100"  # what the page begins with, if it is there

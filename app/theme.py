@@ -5,8 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
-NAMES_STYLE = Path(__file__).with_name("names.css")
-TEACH_STYLE = Path(__file__).with_name("teach.css")
+NAMES_STYLE, TEACH_STYLE = (Path(__file__).parent / "tabs" / tab / f"{tab}.css" for tab in ("names", "teach"))
 
 
 def theme() -> gr.themes.Base:

@@ -5,12 +5,16 @@ from typing import Any
 import gradio as gr
 
 from app import endpoints, viewer
-from app.jobs import Jobs
+from app.jobs.queue import Jobs
 from app.predictors import Predictors
-from app.tabs import batch, checkpoints, inspect, names, teach
+from app.tabs import inspect
+from app.tabs.batch import tab as batch
+from app.tabs.checkpoints import tab as checkpoints
+from app.tabs.names import tab as names
+from app.tabs.teach import tab as teach
 from app.texts import I18N, say
 from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
-from ltad.archives import MAX_PACKED
+from ltad.photos.archive import MAX_PACKED
 
 QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
 SWEEP, KEPT = 1800, 3600  # seconds: how often uploads are swept, and how old one may become

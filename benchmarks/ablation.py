@@ -18,16 +18,16 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.compare import describe_run, describe_split, entry, train_ltad
-from benchmarks.remembering import Remembering, samples_of, shrink
-from ltad.__main__ import Bars
+from benchmarks.images import encode_once, shrink
+from ltad.commands.progress import Bars
 from ltad.config import LTADConfig, default
 from ltad.data.longtail import ORDERS, long_tail
 from ltad.data.sources import open_dataset
 from ltad.errors import LTADError
-from ltad.evaluation import evaluate
+from ltad.evaluation.table import evaluate
 from ltad.files import write_text
 from ltad.foundation import load_foundation
-from ltad.predictor import Predictor
+from ltad.inspection.predictor import Predictor
 
 MODULES = (
     "memory.per_class=0",
@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace) -> None:
     header = describe_run(dataset, options.order, foundation, default())
     dataset = shrink(dataset, foundation.fingerprint.image_size)
     splits = {seed: long_tail(dataset, options.imbalance, options.order, seed) for seed in options.seeds}
-    remembering: Any = Remembering(foundation, samples_of(splits.values()), bars)
+    encoder = encode_once(foundation, splits.values(), bars)
     runs: list[dict[str, Any]] = []
     for seed, split in splits.items():
         card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.ablation")
@@ -111,8 +111,8 @@ def _run(options: argparse.Namespace) -> None:
         for row in options.rows:
             config = settings_of(row).override(f"seed={seed}", *options.settings)
             with TemporaryDirectory() as folder:
-                checkpoint, seconds, size = train_ltad(split, remembering, config, card, bars, Path(folder, "ltad"))
-            table = evaluate(split, Predictor(remembering, checkpoint), progress=bars)
+                checkpoint, seconds, size = train_ltad(split, encoder, config, card, bars, Path(folder, "ltad"))
+            table = evaluate(split, Predictor(foundation, checkpoint, encoder.store), progress=bars)
             runs[-1]["methods"][row] = entry(table, seconds, size)
             write_text(options.output, json.dumps({"header": header, "runs": runs}, indent=1))
     bars.close()

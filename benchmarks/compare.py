@@ -23,21 +23,24 @@ import torch
 
 import ltad
 from benchmarks import tables
-from benchmarks.remembering import Remembering, samples_of, shrink
+from benchmarks.images import encode_once, shrink
 from benchmarks.rivals import build_rivals
-from ltad.__main__ import Bars
-from ltad.checkpoint import Checkpoint, DataCard
+from ltad.checkpoint.card import DataCard
+from ltad.checkpoint.folder import Checkpoint
+from ltad.commands.progress import Bars
 from ltad.config import PRESETS, LTADConfig
 from ltad.data import Dataset
 from ltad.data.longtail import ORDERS, long_tail, long_tail_counts, split_hash
 from ltad.data.sources import open_dataset
 from ltad.errors import LTADError
-from ltad.evaluation import evaluate
-from ltad.features import Progress, cache_features
+from ltad.evaluation.table import evaluate
 from ltad.files import write_text
 from ltad.foundation import FoundationModel, load_foundation
-from ltad.predictor import Predictor
-from ltad.training import train
+from ltad.foundation.features import Encoder
+from ltad.inspection.predictor import Predictor
+from ltad.progress import Progress
+from ltad.training.images import encode_samples
+from ltad.training.training import train
 
 GIVEN, PREDICTED = "LTAD, class given", "LTAD, class predicted"
 
@@ -88,10 +91,10 @@ def _run(options: argparse.Namespace, command: str) -> None:
     wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
     dataset = shrink(dataset, foundation.fingerprint.image_size)
     splits = {(i, seed): long_tail(dataset, i, options.order, seed) for i, seed in wanted}
-    remembering: Any = Remembering(foundation, samples_of(splits.values()), bars)
+    encoder = encode_once(foundation, splits.values(), bars)
     for (imbalance, seed), split in splits.items():
         card = describe_split(split, imbalance, options.order, command)
-        methods = compare(split, remembering, replace(config, seed=seed), card, bars)
+        methods = compare(split, encoder, replace(config, seed=seed), card, bars)
         runs.append({"imbalance": imbalance, "seed": seed, "split_hash": card.split_hash, "methods": methods})
         write_text(options.output, json.dumps({"header": header | {"command": command}, "runs": runs}, indent=1))
     bars.close()
@@ -141,31 +144,31 @@ def finished_runs(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def train_ltad(
-    dataset: Dataset, foundation: Any, config: LTADConfig, data: DataCard, progress: Progress, folder: Path
+    dataset: Dataset, encoder: Encoder, config: LTADConfig, data: DataCard, progress: Progress, folder: Path
 ) -> tuple[Checkpoint, float, int]:
     """Train LTAD, and give its seconds without the encoding of the images, and the bytes of its tensors."""
     start = time.perf_counter()
-    checkpoint = train(dataset, foundation, config, folder, data=data, progress=progress)
+    checkpoint = train(dataset, encoder.foundation, config, folder, data=data, store=encoder.store, progress=progress)
     return checkpoint, time.perf_counter() - start, (folder / "model.safetensors").stat().st_size
 
 
 def compare(
-    dataset: Dataset, foundation: Any, config: LTADConfig, data: DataCard, progress: Progress
+    dataset: Dataset, encoder: Encoder, config: LTADConfig, data: DataCard, progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """Train and measure LTAD and every rival on one split, from features that the foundation model remembers.
+    """Train and measure LTAD and every rival on one split, from features that the encoder remembers.
 
     Each method gives the means and the classes of its evaluation, the seconds of its training without the encoding,
     and the bytes that it must keep, in half precision. What does not localise has no pixel figures.
     """
     with TemporaryDirectory() as folder:
-        checkpoint, seconds, size = train_ltad(dataset, foundation, config, data, progress, Path(folder, "ltad"))
-    predictor = Predictor(foundation, checkpoint)
+        checkpoint, seconds, size = train_ltad(dataset, encoder, config, data, progress, Path(folder, "ltad"))
+    predictor = Predictor(encoder.foundation, checkpoint, encoder.store)
     methods = {
         name: entry(evaluate(dataset, predictor, auto=auto, progress=progress), seconds, size)
         for name, auto in ((GIVEN, False), (PREDICTED, True))
     }
-    features = cache_features(dataset.train, dataset.class_names, foundation, progress)
-    for rival in build_rivals(checkpoint.card, foundation, features, progress):
+    features = encode_samples(dataset.train, dataset.class_names, encoder, progress)
+    for rival in build_rivals(checkpoint.card, encoder, features, progress):
         measured = dataset if rival.localises else _without_masks(dataset)
         table = evaluate(measured, cast(Predictor, rival), progress=progress)
         for row in (*table["classes"].values(), *table["mean"].values()):

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ltad.calibration import Calibration
-from ltad.checkpoint import (
-    Checkpoint,
-    CheckpointCard,
-    ClassCard,
-    load_checkpoint,
-    read_card,
-    save_checkpoint,
-    untrained,
-)
+from ltad.checkpoint.card import CheckpointCard, ClassCard
+from ltad.checkpoint.folder import Checkpoint, load_checkpoint, read_card, save_checkpoint, untrained
 from ltad.foundation import FoundationModel, load_foundation
-from ltad.predictor import Predictor
+from ltad.inspection.predictor import Predictor
+from ltad.judging.calibration import Calibration
 
 ROOT = Path(__file__).parent.parent
 PHOTOGRAPH = ROOT / "assets" / "examples" / "gear-good.jpg"
@@ -45,7 +39,7 @@ FACTOR, EXTRA_MS = 1.3, 20.0  # our target: one image within 1.3 x the bare forw
 SHARE = 0.9  # our target: a batch at 90 % of the bare rate
 
 
-def medians(rounds: int, tasks: dict[str, Callable[[], object]]) -> dict[str, float]:
+def medians(rounds: int, tasks: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     """Median milliseconds of each task; in every round each runs once, so that all see the same machine."""
     taken: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():
@@ -140,14 +134,14 @@ def by_classes(like: Predictor, counts: Sequence[int], rounds: int) -> list[dict
     with tempfile.TemporaryDirectory() as root:
         folders = [synthetic_checkpoint(like.card, foundation, k, Path(root, str(k))) for k in counts]
         predictors = {f.name: Predictor(foundation, load_checkpoint(f, foundation)) for f in folders}
-        tasks = {name: lambda p=p: p.predict_tensors(tensor) for name, p in predictors.items()}
+        tasks = {name: partial(p.predict_tensors, tensor) for name, p in predictors.items()}
         taken = medians(rounds, tasks)
         fewest = taken[str(counts[0])]
         sizes = [(folder / "model.safetensors").stat().st_size for folder in folders]
         rows = []
         for folder, k, file_size in zip(folders, counts, sizes, strict=True):
             more = k - counts[0]
-            row = {"classes": k, "ratio": taken[folder.name] / fewest, "file_bytes": file_size}
+            row: dict[str, Any] = {"classes": k, "ratio": taken[folder.name] / fewest, "file_bytes": file_size}
             row |= {"bytes_per_class": (file_size - sizes[0]) / more if more else None}
             rows.append(row | _in_its_own_process(folder))
     return rows
@@ -260,4 +254,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

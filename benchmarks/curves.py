@@ -18,16 +18,18 @@ import numpy as np
 
 from benchmarks.compare import describe_run, describe_split, train_ltad
 from benchmarks.tables import COLOURS, DPI
-from ltad.__main__ import Bars
+from ltad.commands.progress import Bars
 from ltad.config import default
 from ltad.data.longtail import ORDERS, long_tail
 from ltad.data.sources import open_dataset
 from ltad.errors import LTADError
 from ltad.files import whole_file, write_text
 from ltad.foundation import load_foundation
+from ltad.foundation.features import Encoder
+from ltad.progress import Stage
 
 TITLES = {"phase1": "phase 1: names and generator", "phase2": "phase 2: reconstruction and semantics"}
-PASSES = {"": "on all images", "fold1-": "on one half, to judge the other", "fold2-": "on the other half"}
+FOLDS = {None: "on all images", 1: "on one half, to judge the other", 2: "on the other half"}
 SMOOTHED = 20  # steps that are averaged for the line
 WIDTH, HEIGHT = 8, 3.2  # inches
 
@@ -39,11 +41,11 @@ class Recorder(Bars):
         super().__init__()
         self.losses: dict[str, list[float]] = {}
 
-    def __call__(self, stage: str, step: int, steps: int, loss: float | None = None) -> None:
+    def __call__(self, stage: Stage, step: int, steps: int, loss: float | None = None) -> None:
         """Keep a step's loss."""
         super().__call__(stage, step, steps, loss)
         if loss is not None:
-            self.losses.setdefault(stage, []).append(round(loss, 5))
+            self.losses.setdefault(str(stage), []).append(round(loss, 5))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +75,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     split = long_tail(open_dataset(options.data), options.imbalance, options.order)
     card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.curves")
     with TemporaryDirectory() as folder:
-        train_ltad(split, foundation, config, card, recorder, Path(folder, "ltad"))
+        train_ltad(split, Encoder(foundation), config, card, recorder, Path(folder, "ltad"))
     recorder.close()
     header = describe_run(split, options.order, foundation, config) | {"imbalance": options.imbalance}
     return {"header": header, "losses": recorder.losses}
@@ -83,8 +85,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
     """Draw the losses over the steps, every step faint and their running mean as a line."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, HEIGHT), layout="constrained")
     for axis, (phase, title) in zip(axes, TITLES.items(), strict=True):
-        for colour, (prefix, label) in zip(COLOURS, PASSES.items(), strict=False):
-            losses = np.array(results["losses"][prefix + phase])
+        for colour, (fold, label) in zip(COLOURS, FOLDS.items(), strict=False):
+            losses = np.array(results["losses"][str(Stage(phase, fold))])
             width = min(SMOOTHED, len(losses))
             mean = np.convolve(losses, np.ones(width) / width, "valid")
             axis.plot(np.arange(1, len(losses) + 1), losses, color=colour, alpha=0.2, linewidth=0.7)

@@ -22,10 +22,10 @@ from typing import Any
 
 from PIL import Image
 
-from app.batch import Batch
+from app.tabs.batch.batch import Batch
 from app.viewer import inspection
 from benchmarks.cost import BATCH, PHOTOGRAPH, ROOT, SIDE, medians, peak_memory, random_images
-from ltad.predictor import AUTO, Predictor
+from ltad.inspection.predictor import AUTO, Predictor
 
 FACTOR, EXTRA_MS = 1.3, 60.0  # our target: one click within 1.3 x the bare forward + 60 ms
 SHARE = 0.9  # our target: a batch at 90 % of the bare rate
@@ -48,7 +48,7 @@ def click(predictor: Predictor, rounds: int) -> dict[str, Any]:
         rounds,
         {
             "bare": lambda: predictor.foundation.encode_image(tensor),
-            "click": lambda: inspection(predictor.predict(content), predictor.card),
+            "click": lambda: inspection(predictor.predict(content)),
         },
     )
     limit = FACTOR * taken["bare"] + EXTRA_MS

@@ -8,15 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, normalize
 
-from ltad.checkpoint import CheckpointCard
+from ltad.checkpoint.card import CheckpointCard
 from ltad.config import ABNORMAL_STATES, NORMAL_STATES
-from ltad.features import ENCODE_BATCH, Features, Progress
 from ltad.foundation import FoundationModel
-from ltad.losses import jitter, reconstruction_loss
+from ltad.foundation.features import ENCODE_BATCH, Features
+from ltad.model.losses import jitter, reconstruction_loss
 from ltad.model.memory import nearest_distance, spread_out
 from ltad.model.patches import PatchFeatures
 from ltad.model.reconstruction import ReconstructionModule
-from ltad.stages import learning_rate_factor
+from ltad.progress import Progress, Stage
+from ltad.training.optimisation import learning_rate_factor
+from ltad.words import spoken
 
 BANK = 8_000  # patches that a nearest-neighbour search keeps of a class
 CANDIDATES = 60_000  # patches of a class among which they are chosen
@@ -72,7 +74,7 @@ class PatchKNN(Detector):
         for done, class_id in enumerate(classes, start=1):
             generator = torch.Generator().manual_seed(card.config.seed)
             self.banks[class_id] = self._bank(features, class_id, generator)
-            progress(f"{self.name}{'' if whole else ', half'}", done, len(classes))
+            progress(Stage(f"{self.name}{'' if whole else ', half'}"), done, len(classes))
 
     def _bank(self, features: Features, class_id: int, generator: torch.Generator) -> Tensor:
         """The patches that are kept of a class: (BANK, D), or all of them where there are fewer."""
@@ -167,9 +169,9 @@ class AgnosticTransformer(Detector):
             layer_queries=True,
         )
         steps = config.phase2.steps if whole else config.calibration.phase2_steps
-        self._train(features, card, steps, f"{self.name}{'' if whole else ', half'}", progress)
+        self._train(features, card, steps, Stage(f"{self.name}{'' if whole else ', half'}"), progress)
 
-    def _train(self, features: Features, card: CheckpointCard, steps: int, stage: str, progress: Progress) -> None:
+    def _train(self, features: Features, card: CheckpointCard, steps: int, stage: Stage, progress: Progress) -> None:
         settings, generator = card.config.phase2, torch.Generator().manual_seed(card.config.seed)
         parameters = list(self.module.parameters())
         optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -212,7 +214,7 @@ class ZeroShot(Detector):
     def __init__(
         self, features: Features, card: CheckpointCard, foundation: FoundationModel, progress: Progress, *, whole: bool
     ) -> None:
-        names = [name.replace("_", " ") for name in card.class_names]
+        names = [spoken(name) for name in card.class_names]
         states = (NORMAL_STATES, ABNORMAL_STATES)
         self.text_features = torch.stack([_sentences(foundation, names, templates) for templates in states], dim=1)
 

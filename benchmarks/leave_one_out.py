@@ -24,21 +24,24 @@ import torch
 
 from benchmarks.compare import describe_run, describe_split, entry, finished_runs, train_ltad
 from benchmarks.detectors import PatchKNN
-from benchmarks.remembering import Remembering, samples_of, shrink
+from benchmarks.images import encode_once, shrink
 from benchmarks.rivals import Rival, held_out_maps
 from benchmarks.tables import markdown
-from ltad.__main__ import Bars
-from ltad.adaptation import DEFAULT_MINUTES, adapt, steps_for
-from ltad.checkpoint import Checkpoint, ClassCard
+from ltad.checkpoint.card import ClassCard
+from ltad.checkpoint.folder import Checkpoint
+from ltad.commands.progress import Bars
 from ltad.config import default
 from ltad.data import Dataset, Sample
 from ltad.data.sources import open_dataset
 from ltad.errors import LTADError
-from ltad.evaluation import evaluate, percent
-from ltad.features import cache_features
+from ltad.evaluation.table import evaluate
 from ltad.files import write_text
 from ltad.foundation import load_foundation
-from ltad.predictor import Predictor
+from ltad.foundation.features import Encoder
+from ltad.inspection.predictor import Predictor
+from ltad.training.adaptation import DEFAULT_MINUTES, adapt, steps_for
+from ltad.training.images import encode_samples
+from ltad.words import percent
 
 ADAPTED, FORGETFUL = "adapted", "adapted, no replay"
 READINGS = tuple(f"patch k-NN, by {reading}" for reading in PatchKNN.readings)
@@ -75,7 +78,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
     runs = finished_runs(options.output, header) if options.resume else []
     done = {(run["class"], run["images"], run["seed"]) for run in runs}
     dataset = shrink(dataset, foundation.fingerprint.image_size)
-    remembering: Any = Remembering(foundation, samples_of([dataset]), bars)
+    encoder = encode_once(foundation, [dataset], bars)
     for class_name in options.classes or dataset.class_names:
         wanted = [(n, seed) for n in options.images for seed in options.seeds if (class_name, n, seed) not in done]
         if not wanted:
@@ -83,10 +86,10 @@ def _run(options: argparse.Namespace, command: str) -> None:
         others = without(dataset, class_name)
         with TemporaryDirectory() as folder:
             card = describe_split(others, "none", "alphabetical", command)
-            base, _, _ = train_ltad(others, remembering, config, card, bars, Path(folder, "base"))
-            before = evaluate(others, Predictor(remembering, base), auto=True, progress=bars)
+            base, _, _ = train_ltad(others, encoder, config, card, bars, Path(folder, "base"))
+            before = evaluate(others, Predictor(foundation, base, encoder.store), auto=True, progress=bars)
             for n, seed in wanted:
-                methods = teach(base, dataset, class_name, n, seed, options.minutes, remembering, Path(folder), bars)
+                methods = teach(base, dataset, class_name, n, seed, options.minutes, encoder, Path(folder), bars)
                 run = {"class": class_name, "images": n, "seed": seed, "before": before["mean"]["all"]}
                 runs.append(run | {"methods": methods})
                 write_text(
@@ -118,7 +121,7 @@ def teach(
     n: int,
     seed: int,
     minutes: float,
-    foundation: Any,
+    encoder: Encoder,
     folder: Path,
     bars: Bars,
 ) -> dict[str, dict[str, Any]]:
@@ -132,18 +135,19 @@ def teach(
             base,
             images,
             class_name,
-            foundation,
+            encoder.foundation,
             replace(settings, replayed=replayed),
             folder / "adapted",
             command="python -m benchmarks.leave_one_out",
+            store=encoder.store,
             progress=bars,
         )
-        seconds, predictor = time.perf_counter() - start, Predictor(foundation, adapted)
+        seconds, predictor = time.perf_counter() - start, Predictor(encoder.foundation, adapted, encoder.store)
         size = (folder / "adapted" / "model.safetensors").stat().st_size
         own = evaluate(only(dataset, class_name), predictor, auto=True, progress=bars)
         others = evaluate(without(dataset, class_name), predictor, auto=True, progress=bars)
         methods[name] = entry({"classes": own["classes"], "mean": others["mean"]}, seconds, size)
-    for rival in knn(base, images, class_name, foundation, bars):
+    for rival in knn(base, images, class_name, encoder, bars):
         table = evaluate(only(dataset, class_name), cast(Predictor, rival), progress=bars)
         methods[rival.card.name] = entry(table | {"mean": None}, rival.seconds, rival.bytes)
     return methods
@@ -154,15 +158,15 @@ def only(dataset: Dataset, class_name: str) -> Dataset:
     return replace(dataset, train=(), test=tuple(s for s in dataset.test if s.class_name == class_name))
 
 
-def knn(base: Checkpoint, images: Sequence[Sample], class_name: str, foundation: Any, bars: Bars) -> list[Rival]:
+def knn(base: Checkpoint, images: Sequence[Sample], class_name: str, encoder: Encoder, bars: Bars) -> list[Rival]:
     """A patch k-NN of a class's images alone, in both readings."""
     start = time.perf_counter()
-    features = cache_features(images, (class_name,), foundation, bars)
+    features = encode_samples(images, (class_name,), encoder, bars)
     card = replace(base.card, classes=(ClassCard(name=class_name, n_train=len(images), group="tail"),))
-    detector = PatchKNN(features, card, foundation, bars, whole=True)
-    held_out = held_out_maps(PatchKNN, features, card, foundation, bars)
+    detector = PatchKNN(features, card, encoder.foundation, bars, whole=True)
+    held_out = held_out_maps(PatchKNN, features, card, encoder.foundation, bars)
     seconds = time.perf_counter() - start
-    return [Rival(detector, held_out, reading, card, foundation, seconds) for reading in PatchKNN.readings]
+    return [Rival(detector, held_out, reading, card, encoder, seconds) for reading in PatchKNN.readings]
 
 
 def table(results: dict[str, Any]) -> str:
@@ -201,8 +205,8 @@ def _cells(figures: Sequence[float | None]) -> list[str]:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known else None
+    there = [value for value in values if value is not None]
+    return statistics.fmean(there) if there else None
 
 
 if __name__ == "__main__":

@@ -16,16 +16,16 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from benchmarks.detectors import DETECTORS, Detector
-from ltad.checkpoint import CheckpointCard
-from ltad.crossfit import deal_folds
-from ltad.features import ENCODE_BATCH, Features, Progress
+from ltad.checkpoint.card import CheckpointCard
 from ltad.foundation import FoundationModel
-from ltad.predictor import ScoredBatch
-from ltad.scoring import image_scores, smooth
+from ltad.foundation.features import ENCODE_BATCH, Encoder, Features
+from ltad.inspection.predictor import ScoredBatch
+from ltad.judging.scoring import MapSums, image_scores, place_statistics, smooth
+from ltad.progress import Progress
+from ltad.training.folds import deal_folds
 
 HELD_OUT = 100  # images of a class and half that are scored at most
 TOP_FRACTION = 0.005  # of the patches make an image score: near the published recipes' maximum; chosen for the k-NN
-PRIOR_SPREAD = 5  # images: a class's own spread at a place counts as much as its overall one, as LTAD has it
 BYTES = 2  # of a number, as LTAD keeps its own
 
 
@@ -41,11 +41,11 @@ class Rival:
         held_out: Sequence[Tensor],
         reading: str,
         card: CheckpointCard,
-        foundation: FoundationModel,
+        encoder: Encoder,
         seconds: float,
     ) -> None:
         self.card = replace(card, path=Path(f"{detector.name}, by {reading}"))
-        self.foundation = foundation
+        self.foundation, self.encoder = encoder.foundation, encoder
         self.localises = detector.localises
         self.seconds = seconds
         self._detector = detector
@@ -55,29 +55,27 @@ class Rival:
     @torch.no_grad()
     def predict_tensors(self, batch: Tensor, class_ids: Tensor) -> ScoredBatch:
         """Score images (B, 3, S, S) of the given classes (B,)."""
-        encoded = self.foundation.encode_image(batch)
+        encoded = self.encoder.encode(batch)
         raw = smoothed(self._detector, Features(*encoded, class_ids), self.card.config.scoring.smoothing)
         scores = (raw - self._mean[class_ids]) / self._std[class_ids]
         image = image_scores(scores, TOP_FRACTION)
         given = one_hot(class_ids, len(self.card.classes)).float()
         maps = scores.unflatten(1, self._detector.grid_size)
-        return ScoredBatch(class_ids, given, maps, image, maps[:, None], image[:, None])
+        return ScoredBatch(class_ids, given, maps, image, {}, {})
 
 
-def build_rivals(
-    card: CheckpointCard, foundation: FoundationModel, features: Features, progress: Progress
-) -> Iterator[Rival]:
+def build_rivals(card: CheckpointCard, encoder: Encoder, features: Features, progress: Progress) -> Iterator[Rival]:
     """Fit every rival to the training images' features, one after the other, and give each of its readings.
 
     card: LTAD's on the same images, for the classes and for the settings that the rivals share.
     """
     for kind in DETECTORS:
         start = time.perf_counter()
-        detector = kind(features, card, foundation, progress, whole=True)
-        held_out = held_out_maps(kind, features, card, foundation, progress)
+        detector = kind(features, card, encoder.foundation, progress, whole=True)
+        held_out = held_out_maps(kind, features, card, encoder.foundation, progress)
         seconds = time.perf_counter() - start
         for reading in kind.readings:
-            yield Rival(detector, held_out, reading, card, foundation, seconds)
+            yield Rival(detector, held_out, reading, card, encoder, seconds)
 
 
 def held_out_maps(
@@ -106,36 +104,23 @@ def smoothed(detector: Detector, batch: Features, sigma: float) -> Tensor:
 
 
 def normal_statistics(held_out: Sequence[Tensor], reading: str) -> tuple[Tensor, Tensor]:
-    """Mean and spread, (K, 1) by class or (K, N) by place, from each class's held-out maps (n, N).
+    """Mean and spread, (K, 1) by class or (K, N) by place as LTAD has it, from each class's held-out maps (n, N).
 
     A class that has none takes what the others have on the average.
     """
-    known = [maps for maps in held_out if len(maps)]
-    mean = torch.stack([maps.mean() for maps in known]).mean()
-    variance = torch.stack([maps.var(0).mean() for maps in known]).mean()
+    some = [maps for maps in held_out if len(maps)]
+    mean = torch.stack([maps.mean() for maps in some]).mean()
+    variance = torch.stack([maps.var(0).mean() for maps in some]).mean()
     rows = []
     for maps in held_out:
         if not len(maps):
             rows.append((mean[None], variance.sqrt()[None]))
         elif reading == "place":
-            rows.append(_at_places(maps, variance))
+            sums = MapSums.of(maps[:, None])
+            at_place, spread = place_statistics(sums, (sums.mean().mean(-1), variance[None]))
+            rows.append((at_place[0], spread[0]))
         else:
             rows.append((maps.mean()[None], maps.std()[None]))
     places = max(len(row_mean) for row_mean, _ in rows)
     means, spreads = (torch.stack([part.expand(places) for part in parts]) for parts in zip(*rows, strict=True))
     return means, spreads.clamp(min=1e-6)
-
-
-def _at_places(maps: Tensor, pooled: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread (N,) of a class's maps (n, N), n at least 2; pooled is all classes' variance at a place.
-
-    The mean at a place moves away from the class's only as far as places differ by more than n images would make them
-    differ by chance; the spread leans on the class's, and that on all classes', the more the fewer the images.
-    """
-    n, overall = len(maps), maps.mean()
-    at_place, own = maps.mean(0), maps.var(0)
-    within = ((n - 1) * own.mean() + 2 * pooled) / (n + 1)
-    between = (at_place.var() - within / n).clamp(min=0)
-    mean = overall + between / (between + within / n) * (at_place - overall)
-    variance = ((n - 1) * own + PRIOR_SPREAD * within) / (n - 1 + PRIOR_SPREAD)
-    return mean, variance.sqrt()

@@ -6,8 +6,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from ltad.evaluation import GROUPS, percent
+from ltad.evaluation.table import GROUPS
 from ltad.files import whole_file
+from ltad.words import percent
 
 FIGURES = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC"}
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7")  # Okabe and Ito's, told apart by the colour-blind
@@ -69,10 +70,10 @@ def draw(results: Results, path: Path) -> None:
                     points.append((place, 100 * mean, 100 * (spread or 0)))
             if not points:
                 continue
-            place, mean, spread = zip(*points, strict=True)
+            places, middles, spreads = zip(*points, strict=True)
             kind = families.index(_family(name)) % len(COLOURS)
             style = {"color": COLOURS[kind], "marker": MARKERS[kind], "capsize": 3, "linewidth": 1.8}
-            axis.errorbar(place, mean, spread, label=name, linestyle="--" if "predicted" in name else "-", **style)
+            axis.errorbar(places, middles, spreads, label=name, linestyle="--" if "predicted" in name else "-", **style)
         axis.set_title(f"{FIGURES[key]}, {group} classes", fontsize=11)
         axis.set_xticks(range(len(imbalances)), imbalances)
         axis.set_xlim(-0.3, len(imbalances) - 0.7)

@@ -13,18 +13,18 @@ The names below are loaded when first used, so that ``import ltad`` costs nothin
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
-    "Predictor": "ltad.predictor",
-    "Prediction": "ltad.predictor",
+    "Predictor": "ltad.inspection.predictor",
+    "Prediction": "ltad.inspection.prediction",
     "LTADConfig": "ltad.config",
     "LTADError": "ltad.errors",
-    "evaluate": "ltad.evaluation",
-    "load_checkpoint": "ltad.checkpoint",
+    "evaluate": "ltad.evaluation.table",
+    "load_checkpoint": "ltad.checkpoint.folder",
     "load_foundation": "ltad.foundation",
     "open_dataset": "ltad.data.sources",
-    "train": "ltad.training",
+    "train": "ltad.training.training",
 }
 __all__ = sorted(_HOMES)
 

@@ -2,56 +2,35 @@
 
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
-from ltad.checkpoint import Checkpoint, DataCard
+from ltad.checkpoint.card import DataCard
+from ltad.checkpoint.folder import Checkpoint, add_metrics
 from ltad.config import LTADConfig, default
 from ltad.data import Dataset
 from ltad.data.folder import folder_dataset
 from ltad.data.longtail import split_hash
-from ltad.evaluation import evaluate, write_metrics
+from ltad.evaluation.table import evaluate
 from ltad.foundation import FoundationModel, load_foundation
-from ltad.model_card import write_model_card
-from ltad.predictor import Predictor
-from ltad.training import train
-
-WIDTH, HEIGHT = 128, 96
-TRAIN_COUNTS = {"checker": 8, "dots": 4, "stripes": 1}  # a long tail
-TEST_IMAGES = 3  # good ones, and as many with a blotch
+from ltad.inspection.predictor import Predictor
+from ltad.progress import quiet
+from ltad.training.training import train
+from tests.toys import CHROMIUM, TEST_IMAGES, TRAIN_COUNTS, TrainToy, adapted_to, blotch, save_picture, toy_picture
 
 
-def toy_picture(class_name: str, generator: np.random.Generator) -> np.ndarray:
-    """A product of the class, (HEIGHT, WIDTH, 3) in 0..255, a little different every time."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH] + generator.uniform(-1, 1, (2, 1, 1))
-    pattern, dark, light = {
-        "checker": ((x // 16 + y // 16) % 2, (40, 60, 90), (200, 190, 150)),
-        "dots": (((x % 24 - 12) ** 2 + (y % 24 - 12) ** 2 < 40), (150, 60, 60), (230, 220, 210)),
-        "stripes": (np.sin(x / 3) > 0, (60, 110, 60), (150, 170, 90)),
-    }[class_name]
-    clean = np.where(np.asarray(pattern, bool)[..., None], np.array(light), np.array(dark))
-    return clean + generator.normal(0, 6, clean.shape)
-
-
-def blotch(generator: np.random.Generator) -> np.ndarray:
-    """A mask (HEIGHT, WIDTH) with one ellipse in it."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    radii = generator.uniform(9, 14, 2)
-    centre = generator.uniform(20, [HEIGHT - 20, WIDTH - 20])
-    return ((y - centre[0]) / radii[0]) ** 2 + ((x - centre[1]) / radii[1]) ** 2 < 1
-
-
-def save_picture(pixels: np.ndarray, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not os.environ.get("LTAD_SLOW"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes a minute or more; set LTAD_SLOW=1"))
 
 
 @pytest.fixture(scope="session")
@@ -112,13 +91,6 @@ def tiny_config() -> LTADConfig:
     return config
 
 
-def quiet(stage: str, step: int, steps: int, loss: float | None = None) -> None:
-    """Progress for nobody."""
-
-
-TrainToy = Callable[..., Checkpoint]
-
-
 @pytest.fixture(scope="session")
 def train_toy(toy_data: Dataset, foundation: FoundationModel, tiny_config: LTADConfig) -> TrainToy:
     """Train on the toy classes; what is given replaces the usual arguments."""
@@ -145,6 +117,20 @@ def train_toy(toy_data: Dataset, foundation: FoundationModel, tiny_config: LTADC
 
 
 @pytest.fixture(scope="session")
+def few(toy_data: Dataset) -> Dataset:
+    """Two checkers, three dots, one with stripes."""
+    return replace(toy_data, train=toy_data.train[6:11] + toy_data.train[12:])
+
+
+@pytest.fixture(scope="session")
+def short(tiny_config: LTADConfig) -> LTADConfig:
+    config = tiny_config
+    for assignment in ("phase1.steps=5", "phase2.steps=6", "calibration.phase2_steps=6"):
+        config = config.override(assignment)
+    return config
+
+
+@pytest.fixture(scope="session")
 def toy_checkpoint(
     train_toy: TrainToy, toy_data: Dataset, foundation: FoundationModel, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
@@ -152,14 +138,18 @@ def toy_checkpoint(
     output = tmp_path_factory.mktemp("checkpoints") / "toy"
     train_toy(output)
     predictor = Predictor.from_checkpoint(output, foundation)
-    write_metrics(evaluate(toy_data, predictor, progress=quiet), output / "metrics.json")
-    write_model_card(output)
+    add_metrics(output, evaluate(toy_data, predictor, progress=quiet))
     return output
 
 
 @pytest.fixture(scope="session")
 def predictor(toy_checkpoint: Path, foundation: FoundationModel) -> Predictor:
     return Predictor.from_checkpoint(toy_checkpoint, foundation)
+
+
+@pytest.fixture(scope="session")
+def adapted(predictor: Predictor, foundation: FoundationModel, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return adapted_to(predictor.checkpoint, tmp_path_factory.mktemp("adapted") / "more", foundation)
 
 
 # The other foundation models, tiny and with random weights
@@ -222,14 +212,6 @@ def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # A real browser
 
-CHROMIUM = shutil.which("chromium")
-BROWSER_MARKS = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("default"),
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("LTAD_REQUIRE_BROWSER"), reason="no Chromium is installed"
-    ),
-]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 

@@ -20,8 +20,30 @@ def module_name(path: Path) -> str:
 
 FILES = {module_name(p): p for folder in ("ltad", "app") for p in sorted((ROOT / folder).rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
-PURE = [name for name in FILES if name.startswith("ltad.model.")]
-PURE += [f"ltad.{name}" for name in ("losses", "scoring", "metrics", "calibration", "config")]
+# The rooms from the ground up: imports run down this list, and rooms of one floor do not know each other.
+FLOORS = (
+    ("ltad", "ltad.config", "ltad.errors", "ltad.words", "ltad.progress"),
+    ("ltad.files",),
+    ("ltad.photos",),
+    ("ltad.data", "ltad.foundation"),
+    ("ltad.model",),
+    ("ltad.judging",),
+    ("ltad.checkpoint",),
+    ("ltad.training", "ltad.inspection"),
+    ("ltad.evaluation",),
+    ("ltad.commands",),
+    ("ltad.__main__",),
+    ("app",),
+)
+PURE = [
+    name for name in FILES if name.startswith(("ltad.model.", "ltad.judging.")) or name == "ltad.evaluation.metrics"
+]
+
+
+def floor(module: str) -> tuple[int, str]:
+    """How high a module's room is, and which."""
+    rooms = [(height, room) for height, rooms in enumerate(FLOORS) for room in rooms if within(module, room)]
+    return max(rooms, key=lambda found: len(found[1]))
 
 
 def imports(name: str) -> set[str]:
@@ -47,9 +69,31 @@ def offences(names: Iterator[str] | list[str], *forbidden: str) -> list[str]:
 
 
 def test_the_reader_of_imports_reads() -> None:
-    assert {"ltad.images", "ltad.metrics", "ltad.data", "ltad.predictor"} <= imports("ltad.evaluation")
-    assert "ltad.training" in imports("ltad.__main__")  # imported in a function
-    assert offences(["ltad.evaluation"], "ltad.files") == ["ltad.evaluation imports ltad.files"]
+    assert {"ltad.evaluation.metrics", "ltad.data", "ltad.inspection.predictor"} <= imports("ltad.evaluation.table")
+    assert "ltad.data.demo" in imports("ltad.data.sources")  # imported in a function
+    assert offences(["ltad.evaluation.table"], "ltad.files") == ["ltad.evaluation.table imports ltad.files"]
+    assert floor("ltad.photos.pile") == (2, "ltad.photos") and floor("ltad.__main__")[1] == "ltad.__main__"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_run_down(name: str) -> None:
+    height, room = floor(name)
+    for module in imports(name):
+        if module in FILES and module != "ltad" and not within(module, room):
+            below, other = floor(module)
+            assert below < height, f"{name} in {room} imports {module} of {other}, which is not below it"
+
+
+def test_every_room_is_on_a_floor() -> None:
+    packages = {name for name, path in FILES.items() if path.name == "__init__.py" and name.count(".") == 1}
+    rooms = {room for floor in FLOORS for room in floor}
+    assert {name for name in packages if name.startswith("ltad.")} <= rooms
+
+
+def test_tests_mirror_the_rooms() -> None:
+    rooms = {name.split(".")[1] for name, path in FILES.items() if path.name == "__init__.py" and name.count(".") == 1}
+    mirrored = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.glob("test_*.py"))}
+    assert {room for room in rooms if room not in ("tabs", "jobs", "viewer")} <= mirrored
 
 
 def test_the_model_package_knows_no_app() -> None:
@@ -69,20 +113,41 @@ def test_the_entry_point_is_thin_and_nobody_can_import_it() -> None:
 @pytest.mark.parametrize("name", PURE)
 def test_the_pure_modules_know_no_file_and_no_image(name: str) -> None:
     assert not offences([name], "PIL", "os", "io", "pathlib", "shutil", "safetensors", "timm", "transformers")
-    allowed = ["ltad.config", "ltad.model"]
-    if within(name, "ltad.model"):
-        allowed.append("ltad.foundation.base")
+    allowed = ["ltad.config", "ltad.model", "ltad.words"]
+    allowed += ["ltad.foundation.base"] if within(name, "ltad.model") else ["ltad.judging"]
     assert not [m for m in imports(name) if within(m, "ltad") and not within(m, *allowed)]
 
 
+def calls(name: str) -> list[tuple[str, str]]:
+    """Every function or method that a module calls, by its last name, with where."""
+    found = []
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+            found.append((called, f"{name}:{node.lineno}"))
+    return found
+
+
+@pytest.mark.parametrize("function", ["encode_image", "to_tensor"])
+def test_there_is_one_way_from_pictures_to_features(function: str) -> None:
+    places = [where for name in FILES for called, where in calls(name) if called == function]
+    assert {where.partition(":")[0] for where in places} == {"ltad.foundation.features"}, places
+
+
+@pytest.mark.parametrize("word", ["defect", "borderline"])
+def test_there_is_one_judge(word: str) -> None:
+    """Only calibration makes a verdict; others show it."""
+    made = [
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.IfExp) and any(isinstance(n, ast.Constant) and n.value == word for n in ast.walk(node))
+    ]
+    assert set(made) == {"ltad.judging.calibration"}
+
+
 def test_what_is_published_is_measured_through_the_predictor() -> None:
-    assert not offences(["ltad.evaluation"], "ltad.model", "ltad.training", "ltad.checkpoint", "ltad.scoring")
-
-
-def test_training_and_predicting_are_apart() -> None:
-    training = ["ltad.training", "ltad.stages", "ltad.crossfit", "ltad.features"]
-    assert not offences(training, "ltad.predictor", "ltad.evaluation", "ltad.visualization")
-    assert not offences(["ltad.predictor", "ltad.checkpoint"], *training)
+    assert not offences(["ltad.evaluation.table"], "ltad.model", "ltad.training", "ltad.checkpoint", "ltad.judging")
 
 
 def test_the_demo_factory_needs_arrays_and_pictures_only() -> None:

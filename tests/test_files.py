@@ -1,35 +1,27 @@
 """Files that are whole or not there, on a disk that is full."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ltad.errors import LTADError
-from ltad.files import write_text
-from ltad.stages import StageFolder
-
-resource = pytest.importorskip("resource", reason="limits the size of files, which Windows does not")
+from ltad.files import whole_file, write_text
+from tests.toys import full_disk
 
 
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes; not even that which the tests' output may go to, so it must be brief."""
-    _, most = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+def save_file_whole(path: Path) -> None:
+    with whole_file(path) as partial:
+        save_file({"weights": torch.zeros(1000)}, partial)
 
 
 @pytest.mark.parametrize(
     "write",
     [
         lambda folder: write_text(folder / "stage.safetensors", "long " * 1000),
-        lambda folder: StageFolder(folder, "a training").save("stage", 1, {"weights": torch.zeros(1000)}),
+        lambda folder: save_file_whole(folder / "stage.safetensors"),
     ],
     ids=["text", "tensors"],
 )

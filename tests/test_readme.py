@@ -1,48 +1,150 @@
-"""What the README and the Space's front matter promise."""
+"""What the README and its neighbours promise; every command of the README is run as it stands there."""
 
+import os
 import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ltad.__main__ import main
+from tests.toys import rings
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+README, RESULTS, CHANGES, REQUIREMENTS, PROJECT = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "RESULTS.md", "CHANGELOG.md", "requirements.txt", "pyproject.toml")
+)
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.M | re.S)
+SNIPPETS = [f"python - <<'END'\n{text}END" for language, text in BLOCKS if language == "python"]
+SNIPPETS += [text for language, text in BLOCKS if language == "sh"]
+WEB = [text for text in SNIPPETS if "http://127.0.0.1:7860" in text]
+HERE = [text for text in SNIPPETS if text not in WEB]
+LINES = [line.split(" #")[0].strip() for language, text in BLOCKS if not language for line in text.splitlines() if line]
+QUICK, SLOW, APP, TESTS, PIP = (
+    [line for line in LINES if re.match(pattern, line)]
+    for pattern in (
+        r"python -m ltad (checkpoints|inspect|splits)\b",
+        r"python -m ltad (train|evaluate|adapt)\b",
+        r"(make app|\.venv/bin/python app\.py)$",
+        r"(make test|\.venv/bin/python -m pytest)$",
+        r"(python3 -m venv|\.venv/bin/pip) ",
+    )
+)
+PRINTED = sorted(set(re.findall(r"python -m benchmarks\.\w+ --table \S+\.json(?=`|$)", RESULTS, flags=re.M)))
+BASH = ("bash", "-euo", "pipefail", "-c")
+PATH = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))  # where “python” is the one of the tests
+ENVIRONMENT = {"PATH": PATH, "PYTHONPATH": str(ROOT)}
 
 
-def test_the_front_matter_makes_a_space() -> None:
+@pytest.fixture(scope="module")
+def place(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a clone has, and with things of one's own under the names that the README gives them."""
+    folder, good = tmp_path_factory.mktemp("place"), tmp_path_factory.mktemp("good")
+    shutil.copytree(toy_folder, folder / "DIR")
+    for seed in range(8):
+        rings(seed).save(good / f"{seed}.png")
+    shutil.make_archive(str(folder / "good"), "zip", good)
+    rings(8).save(folder / "part.jpg", quality=92)
+    (folder / "assets").symlink_to(ROOT / "assets")
+    shutil.copytree(ROOT / "checkpoints", folder / "checkpoints", copy_function=os.symlink)  # new ones come beside them
+    return folder
+
+
+def said(text: str, folder: Path) -> str:
+    done = subprocess.run([*BASH, text], cwd=folder, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@contextmanager
+def serving(line: str, port: int) -> Iterator[None]:
+    """Run a line that opens the app until its page answers, and end all that it started."""
+    variables = os.environ | ENVIRONMENT | {"GRADIO_SERVER_PORT": str(port)}
+    with subprocess.Popen([*BASH, line], cwd=ROOT, env=variables, start_new_session=True) as server:
+        try:
+            said(f"curl -sSf --retry 180 --retry-delay 1 --retry-connrefused 127.0.0.1:{port}", ROOT)
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+
+
+def test_the_front_matter_makes_a_space_and_versions_are_pinned() -> None:
     front = yaml.safe_load(README.split("---")[1])
     pins = dict(re.findall(r"^([\w-]+)(?:\[\w+\])?==(\S+)$", REQUIREMENTS, flags=re.M))
-    assert front["sdk"] == "gradio"
-    assert front["sdk_version"] == pins["gradio"]
-    assert (ROOT / front["app_file"]).is_file()
-    assert len(front["short_description"]) <= 60
-    python = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    assert python == ">=3.11,<3.14"
-    assert front["python_version"] in ("3.11", "3.12", "3.13")
+    assert front["sdk"] == "gradio" and front["sdk_version"] == pins["gradio"]
+    assert (ROOT / front["app_file"]).is_file() and len(front["short_description"]) <= 60
+    assert all("==" in line for line in REQUIREMENTS.splitlines() if line and not line.startswith("#"))
+    project = tomllib.loads(PROJECT)["project"]
+    assert project["requires-python"] == ">=3.11,<3.14" and front["python_version"] in ("3.11", "3.12", "3.13")
+    assert re.findall(r"^## (\S+)", CHANGES, flags=re.M)[0] == project["version"]
 
 
-def test_every_requirement_is_pinned() -> None:
-    lines = [line for line in REQUIREMENTS.splitlines() if line and not line.startswith("#")]
-    assert lines
-    assert all("==" in line for line in lines)
+@pytest.mark.parametrize("paper", ["README.md", "RESULTS.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md"])
+def test_links_lead_somewhere(paper: str) -> None:
+    assert len(README.encode()) <= 12_000
+    for file in ROOT.glob(paper):
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", file.read_text(encoding="utf-8")):
+            aim = file.parent / target if target else file
+            assert target.startswith("http") or aim.exists(), target
+            if anchor and not target.startswith("http"):
+                titles = re.findall(r"^#+ (.+)$", aim.read_text(encoding="utf-8").lower(), flags=re.M)
+                assert anchor in [re.sub(r"[^\w -]", "", title).replace(" ", "-") for title in titles], anchor
 
 
-def test_linked_files_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+@pytest.mark.parametrize("line", PRINTED)
+def test_the_results_are_what_their_commands_print(line: str) -> None:
+    rows = [row for row in said(line, ROOT).splitlines() if row.startswith("|")]
+    assert rows and set(rows) <= set(RESULTS.splitlines())
 
 
-@pytest.mark.parametrize("command", ["inspect", "checkpoints", "splits", "train", "evaluate", "adapt"])
-def test_the_commands_shown_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert re.search(rf"^ltad {command}\b", README, flags=re.M)
-    with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
-    assert caught.value.code == 0
-    shown = set(re.findall(rf"^ltad {command}.*$", README, flags=re.M).pop().split())
-    known = capsys.readouterr().out
-    assert all(word in known for word in shown if word.startswith("--"))
+def test_no_command_and_no_option_of_the_readme_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sorted(QUICK + SLOW + APP + TESTS + PIP) == sorted(LINES)
+    assert {language for language, _ in BLOCKS} == {"", "sh", "python", "bibtex"}  # the last is no command
+    assert len(WEB) == 2 and len(HERE) == 1 and len(PRINTED) == 4
+    named = re.findall(r"--[a-z][a-z-]*", README.split("## Commands")[1].split("## Over the web")[0])
+    for command in {line.split()[3] for line in QUICK + SLOW}:
+        with pytest.raises(SystemExit, match="0"):
+            main([command, "--help"])
+    assert set(named) <= set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("text", QUICK + HERE + [pytest.param(line, marks=pytest.mark.slow) for line in SLOW])
+def test_commands_run(text: str, place: Path) -> None:  # in the README's order: what “train” leaves is evaluated
+    assert said(text, place)
+
+
+@pytest.mark.parametrize("lines", [APP, TESTS])
+def test_make_does_what_the_lines_without_it_do(lines: list[str]) -> None:
+    by_make, without = sorted(lines, reverse=True)
+    assert without in said(f"{by_make} --dry-run", ROOT).splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="the tests do not run in the .venv of “make test”")
+def test_the_lines_that_install_and_open_the_app_do() -> None:
+    said("\n".join(PIP), ROOT)
+    for line in APP:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with serving(line, port):
+            pass
+
+
+@pytest.mark.slow
+def test_the_web_interface_answers_as_shown(place: Path) -> None:
+    try:
+        socket.create_server(("127.0.0.1", 7860)).close()
+    except OSError:
+        pytest.skip("port 7860 is taken")
+    with serving("python app.py", 7860):
+        for text in WEB:
+            assert re.search(r"\b(ok|borderline|defect|unknown)\b", said(text, place))

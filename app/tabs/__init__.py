@@ -1,1 +1,1 @@
-"""One file a tab: layout, then handlers, then wiring."""
+"""A tab is a file, or a folder with its cards: layout, then handlers, then wiring."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.choices import class_choices
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, judged_before, thumbnails
 from app.photograph import Photograph
@@ -12,9 +13,11 @@ from app.predictors import Predictors
 from app.texts import say
 from app.viewer import inspection, inspection_element
 from ltad.errors import ImageError
-from ltad.evaluation import in_words
-from ltad.images import MAX_BYTES, MAX_PIXELS, open_photo
-from ltad.predictor import AUTO, ClassVerdict
+from ltad.evaluation.table import in_words
+from ltad.inspection.prediction import ClassVerdict
+from ltad.inspection.predictor import AUTO
+from ltad.photos.decode import MAX_BYTES, MAX_PIXELS, open_photo
+from ltad.words import spoken
 
 # The verdict may lie below the fold (on a phone) or above it (after the examples); where it is in sight, nothing moves.
 SHOW_RESULT = """() => {
@@ -70,7 +73,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             return EMPTY, None
         predictor = predictors.get(checkpoint)
         prediction = predictor.predict(path, class_name)
-        return inspection(prediction, predictor.card), prediction.report()
+        return inspection(prediction), prediction.report()
 
     @told_plainly
     def judge_as_each(path: str | None, checkpoint: str) -> str:
@@ -95,7 +98,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
         choices = gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
         return [choices, _about(predictors, checkpoint), thumbnails(predictors.card(checkpoint))]
 
-    private = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
     gallery.select(choose_example, checkpoint, [photo, result], api_visibility="private")
@@ -114,18 +117,12 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
 def verdict_table(verdicts: list[ClassVerdict]) -> str:
     """What a photograph would be as each class, as a table."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(match.name.replace("_", " "))}</th><td>{match.similarity:z.2f}</td>'
-        f"<td>{score:.2f}</td><td>{judgement.threshold:.2f}</td><td>{judgement.verdict}</td></tr>"
-        for match, score, judgement in verdicts
+        f'<tr><th scope="row">{escape(spoken(match.name))}</th><td>{match.similarity:z.2f}</td>'
+        f"<td>{judgement.score:.2f}</td><td>{judgement.threshold:.2f}</td><td>{judgement.verdict}</td></tr>"
+        for match, judgement in verdicts
     )
     head = "".join(f'<th scope="col">{text}</th>' for text in ("Class", "Similarity", "Score", "Threshold", "Verdict"))
     return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:
-    """The classes of a checkpoint to choose from, "auto" first."""
-    names = predictors.card(checkpoint).class_names if checkpoint else ()
-    return [(say("recognise"), AUTO), *((name.replace("_", " "), name) for name in names)]
 
 
 def _about(predictors: Predictors, checkpoint: str | None) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ltad.calibration import BORDERLINE
-from ltad.checkpoint import CheckpointCard
-from ltad.predictor import REGION_GRID, Prediction
-from ltad.visualization import COLOUR_MAPS, OPACITY, colour_table, full_scale
+from ltad.checkpoint.card import CheckpointCard
+from ltad.inspection.pictures import COLOUR_MAPS, OPACITY, colour_table, full_scale
+from ltad.inspection.prediction import ALL, Prediction
+from ltad.judging.calibration import BORDERLINE
+from ltad.judging.regions import REGION_GRID
 
 HERE = Path(__file__).parent
 SCRIPTS = ("judge.js", "map.js", "words.js", "cards.js", "settings.js", "viewer.js", "inspection.js", "batch.js")
@@ -26,60 +27,50 @@ REPORT_STYLE = HERE / "report.css"  # what a page without Gradio needs beside it
 PHOTO_SIDE = 4096  # pixels; larger photographs are sent smaller, the numbers are made from the whole
 LARGEST_RATE = 0.5  # of false alarms that can be asked for
 MOST_REGIONS = 20  # that are shown; the rest is counted
-MOST_MATCHES = 5
-DIGITS = 5
 
 
-def inspection(prediction: Prediction, card: CheckpointCard) -> str:
+def inspection(prediction: Prediction) -> str:
     """The element that shows a prediction."""
-    return inspection_element(prediction_facts(prediction, card), prediction.photo.image, card)
+    return inspection_element(prediction_facts(prediction), prediction.photo.image, prediction.card)
 
 
 def inspection_element(facts: dict[str, Any], photo: Image.Image, card: CheckpointCard) -> str:
     """The element that shows a photograph of which these facts are known."""
     photo = photo.copy()
     photo.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
-    calibration = {
-        "own": card.calibration.scores[facts["className"]],
-        "all": card.calibration.everything(),
-        "rate": card.config.calibration.false_alarm_rate,
-    }
-    told = escape(json.dumps(facts | {"calibration": calibration}, ensure_ascii=False, separators=(",", ":")))
+    calibration = calibration_facts(card) | {"own": card.calibration.scores[facts["report"]["class"]["name"]]}
+    told = escape(compact(facts | {"calibration": calibration}))
     return f'<ltad-inspection data-facts="{told}" data-photo="{data_uri(photo)}"></ltad-inspection>'
 
 
-def prediction_facts(prediction: Prediction, card: CheckpointCard) -> dict[str, Any]:
+def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     """What the browser needs to know of a prediction, beside its class's calibration; plain JSON values.
 
-    maps: patch scores (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it
-    follows from the checkpoint's own rate and stays where it is when another is chosen.
+    report: as programs get it. trained: [group, training images] of the classes that it names. maps: patch scores
+    (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it follows from the
+    checkpoint's own rate and stays where it is when another is chosen.
     """
-    classes = {c.name: c for c in card.classes}
-    rate = card.config.calibration.false_alarm_rate
-    own_threshold = card.calibration.judge(prediction.image_score, prediction.class_name, rate).threshold
-    height, width = next(iter(prediction.patch_maps.values())).shape
+    own = prediction.at(prediction.card.config.calibration.false_alarm_rate)
+    report = own.report()
+    named = {match["name"] for match in report["top_classes"]}
+    height, width = prediction.patch_maps[ALL].shape
     return {
-        "score": prediction.image_score,
-        "parts": prediction.part_scores,
-        "className": prediction.class_name,
-        "known": prediction.known,
-        "similarity": prediction.similarity,
-        "margin": prediction.margin,
-        "matches": [
-            {
-                "name": match.name,
-                "similarity": round(match.similarity, DIGITS),
-                "group": classes[match.name].group,
-                "n_train": classes[match.name].n_train,
-            }
-            for match in prediction.matches[:MOST_MATCHES]
-        ],
-        "top": full_scale(own_threshold),
+        "report": report,
+        "trained": {c.name: [c.group, c.n_train] for c in prediction.card.classes if c.name in named},
+        "top": full_scale(own.judgement.threshold),
         "maps": {part: _float32(patches) for part, patches in prediction.patch_maps.items()},
         "grid": [width, height],
-        "size": list(prediction.photo.image.size),
-        "notes": list(prediction.notes),
     }
+
+
+def calibration_facts(card: CheckpointCard) -> dict[str, Any]:
+    """What the browser needs to judge at any rate, beside the scores of a class's own normals."""
+    return {"all": card.calibration.everything(), "rate": card.config.calibration.false_alarm_rate}
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def head() -> str:

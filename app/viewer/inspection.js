@@ -27,6 +27,7 @@ class Inspection extends Follower {
 
   build() {
     this.facts = JSON.parse(this.dataset.facts);
+    this.report = this.facts.report;
     this.viewer = new Viewer(this.facts, make("img", { src: this.dataset.photo }));
     this.headline = make("span", {});
     this.icon = make("path", {});
@@ -71,8 +72,8 @@ class Inspection extends Follower {
 
   update() {
     const { facts } = this;
-    const judgement = judge(facts.score, facts.calibration, this.currentRate);
-    const regions = findRegions(this.viewer.fine.all, judgement.threshold, facts.size);
+    const judgement = judge(this.report.image_score, facts.calibration, this.currentRate);
+    const regions = findRegions(this.viewer.fine.all, judgement.threshold, this.report.image_size);
     this.showVerdict(judgement);
     this.showPlaces(regions, judgement.threshold);
     this.showWhy(judgement.threshold);
@@ -83,26 +84,26 @@ class Inspection extends Follower {
   }
 
   showVerdict(judgement) {
-    const { facts } = this;
-    const nearest = facts.matches[0].name;
-    const other = !facts.known && nearest !== facts.className;
-    const state = facts.known ? judgement.verdict : "unknown";
+    const { name, known } = this.report.class;
+    const nearest = this.report.top_classes[0].name;
+    const other = !known && nearest !== name;
+    const state = known ? judgement.verdict : "unknown";
     const inWords = WORDS.verdicts[judgement.verdict];
     const beaten = Math.round((1 - judgement.pValue) * (judgement.normals.length + 1));
     this.verdict.className = `card verdict ${state}`;
     this.icon.setAttribute("d", ICONS[state]);
     this.headline.textContent = WORDS.verdicts[other ? "other" : state];
     this.sentence.textContent = other
-      ? WORDS.other(facts.className, nearest, inWords)
-      : facts.known
-        ? WORDS.unusual(beaten, judgement.normals.length, facts.className)
-        : WORDS.unknown(facts.className, inWords);
+      ? WORDS.other(name, nearest, inWords)
+      : known
+        ? WORDS.unusual(beaten, judgement.normals.length, name)
+        : WORDS.unknown(name, inWords);
     this.source.textContent = WORDS.source(judgement);
     this.drawHistogram(judgement, state);
   }
 
   drawHistogram(judgement, state) {
-    const { score } = this.facts;
+    const score = this.report.image_score;
     const { normals, threshold } = judgement;
     const width = this.histogram.clientWidth || USUAL_WIDTH;
     const low = Math.min(normals[0], 0);
@@ -145,7 +146,7 @@ class Inspection extends Follower {
   }
 
   showPlaces(regions, threshold) {
-    const [width, height] = this.facts.size;
+    const [width, height] = this.report.image_size;
     const shown = regions.slice(0, CONSTANTS.mostRegions);
     const rows = shown.map((region, i) => {
       const cells = WORDS.regionRow(region, percent(region.area / (width * height)), times(region.peak, threshold));
@@ -169,36 +170,37 @@ class Inspection extends Follower {
 
   /** Where the peak is, what sees it, and as what the image was judged, in plain sentences. */
   showWhy(threshold) {
-    const { facts } = this;
+    const own = this.report.class;
     const values = this.viewer.fine.all.values;
     let peak = 0;
     values.forEach((value, i) => (peak = value > values[peak] ? i : peak));
     const third = (position) => Math.floor((3 * position) / SIDE);
     const place = WORDS.places[third(Math.floor(peak / SIDE))][third(peak % SIDE)];
     const ratio = times(values[peak], threshold);
-    const next = facts.matches.find((match) => match.name !== facts.className);
-    const { reconstruction, semantic } = facts.parts;
+    const next = this.report.top_classes.find((match) => match.name !== own.name);
+    const { reconstruction, semantic } = this.report.scores;
     const sentences = [
       values[peak] > threshold ? WORDS.where(place, ratio) : WORDS.nowhere(ratio),
       WORDS.seenBy(reconstruction.toFixed(1), semantic.toFixed(1), reconstruction > threshold, semantic > threshold),
-      WORDS.recognised(facts.className, facts.similarity.toFixed(2), next && { name: next.name, similarity: next.similarity.toFixed(2) }),
+      WORDS.recognised(own.name, own.similarity.toFixed(2), next && { name: next.name, similarity: next.similarity.toFixed(2) }),
     ];
     this.why.replaceChildren(make("h3", {}, WORDS.why), make("p", {}, sentences.join(" ")));
   }
 
   matches() {
-    const { facts } = this;
-    const rows = facts.matches.map((match) =>
-      make(
+    const { class: own, top_classes: top } = this.report;
+    const rows = top.map((match) => {
+      const [group, images] = this.facts.trained[match.name];
+      return make(
         "tr",
-        { class: match.name === facts.className ? "chosen" : null },
+        { class: match.name === own.name ? "chosen" : null },
         make("th", { scope: "row", class: "name" }, spell(match.name)),
         make("td", { class: "meter" }, make("i", { style: `width:${100 * Math.max(match.similarity, 0)}%` })),
         make("td", { class: "number" }, fixed(match.similarity)),
-        make("td", {}, make("span", { class: "tag" }, `${WORDS.groups[match.group]} · ${match.n_train}`)),
-      ),
-    );
-    const margin = `${facts.margin >= 0 ? "+" : "−"}${Math.abs(facts.margin).toFixed(2)}`;
+        make("td", {}, make("span", { class: "tag" }, `${WORDS.groups[group]} · ${images}`)),
+      );
+    });
+    const margin = `${own.margin >= 0 ? "+" : "−"}${Math.abs(own.margin).toFixed(2)}`;
     return make(
       "section",
       { class: "card" },
@@ -209,8 +211,9 @@ class Inspection extends Follower {
   }
 
   notes() {
-    if (!this.facts.notes.length) return [];
-    const items = this.facts.notes.map((note) => make("li", {}, note));
+    const { notes } = this.report;
+    if (!notes.length) return [];
+    const items = notes.map((note) => make("li", {}, note));
     return [make("section", { class: "card" }, make("h3", {}, WORDS.notes), make("ul", { class: "notes" }, ...items))];
   }
 }

@@ -1,4 +1,4 @@
-// From a score to a verdict, for any false-alarm rate: what ltad/calibration.py says, without asking the server.
+// From a score to a verdict, for any false-alarm rate: what ltad/judging/calibration.py says, without asking the server.
 // A calibration holds the scores of held-out normal images, ascending: `own` of the class, `all` of every class.
 
 const smallestRate = (normals) => 1 / (normals.length + 1);

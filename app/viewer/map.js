@@ -6,7 +6,7 @@ function decodeMap(base64, width, height) {
   return { values: new Float32Array(bytes.buffer), width, height };
 }
 
-/** Resize a map to side x side, bilinear and aligned at pixel centres, as ltad/images.py does. */
+/** Resize a map to side x side, bilinear and aligned at pixel centres, as ltad/judging/regions.py does. */
 function refine(map, side) {
   const weights = (size) =>
     Array.from({ length: side }, (_, i) => {
@@ -69,7 +69,7 @@ function outline(map, value) {
 
 const halfToEven = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
-/** Connected places above a threshold, the highest peak first: what ltad/predictor.py finds. Corners connect.
+/** Connected places above a threshold, the highest peak first: what ltad/judging/regions.py finds. Corners connect.
  *  size: [width, height] of the photograph, in whose pixels box [x, y, width, height] and area are given. */
 function findRegions(map, threshold, size) {
   const { values, width, height } = map;

@@ -37,7 +37,7 @@ class Viewer {
       this.sheet,
       this.readout,
     );
-    const [width, height] = facts.size;
+    const [width, height] = facts.report.image_size;
     this.stage.style.setProperty("--shape", width / height);
     this.element = make(
       "section",
@@ -130,7 +130,7 @@ class Viewer {
   }
 
   drawBoxes(regions) {
-    const [width, height] = this.facts.size;
+    const [width, height] = this.facts.report.image_size;
     this.boxes.replaceChildren(
       ...regions.map((region, i) => {
         const [x, y, w, h] = region.box;
@@ -224,7 +224,7 @@ class Viewer {
       return;
     }
     const value = this.fine[settings.part].values[Math.floor(v * SIDE) * SIDE + Math.floor(u * SIDE)];
-    const [x, y] = [Math.floor(u * this.facts.size[0]), Math.floor(v * this.facts.size[1])];
+    const [x, y] = [Math.floor(u * this.facts.report.image_size[0]), Math.floor(v * this.facts.report.image_size[1])];
     this.readout.textContent = WORDS.readout(x, y, value.toFixed(2), times(value, this.threshold));
   }
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-GOOD = "good"
+GOOD, DEFECTIVE = "good", "defective"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,9 @@ Source: Wieler and Hahn, Weakly Supervised Learning for Industrial Optical Inspe
 import os
 from pathlib import Path
 
-from ltad.data import GOOD, Dataset, Sample
-from ltad.data.listing import existing_folder, file_sample, image_files, pair_masks, visible
+from ltad.data import DEFECTIVE, GOOD, Dataset, Sample
+from ltad.data.listing import existing_folder, file_sample, image_files, masks_of, visible
 from ltad.errors import DatasetError
-
-DEFECTIVE = "defective"
 
 
 def class_folders(root: Path) -> list[Path]:
@@ -53,7 +51,7 @@ def _samples(part: Path, root: Path) -> list[Sample]:
     images, labels = image_files(part), part / "Label"
     if images and not labels.is_dir():
         raise DatasetError(f"“{part}” has no folder “Label” to tell which images are defective. Copy it there.")
-    masks = pair_masks(images, labels, "_label")
+    masks = masks_of(images, labels, "_label")
     if (labels / "Labels.txt").is_file():
         _check(labels / "Labels.txt", {image.stem: image in masks for image in images})
     name = part.parent.name

@@ -11,11 +11,10 @@ import importlib.util
 import random
 from pathlib import Path
 
-from ltad.data import GOOD, Dataset, Sample
+from ltad.data import DEFECTIVE, GOOD, Dataset, Sample
 from ltad.data.listing import file_sample
 from ltad.errors import DatasetError
 
-DEFECTIVE = "defective"
 TEST_PER_LABEL = 150
 
 

@@ -8,10 +8,9 @@ import os
 from pathlib import Path
 
 from ltad.data import GOOD, Dataset, Sample
-from ltad.data.listing import existing_folder, file_sample, how_to_name, image_files, pair_masks, visible
+from ltad.data.listing import existing_folder, file_sample, image_files, masks_of, visible
 from ltad.errors import DatasetError
-
-_SUFFIX = "_mask"
+from ltad.photos.masks import MASK, how_to_name
 
 
 def class_folders(root: Path) -> list[Path]:
@@ -50,16 +49,16 @@ def _test_samples(folder: Path, root: Path, class_name: str) -> list[Sample]:
         masks = {} if kind.name == GOOD else _masks(paths, folder / "ground_truth" / kind.name)
         samples += [file_sample(path, root, class_name, kind.name, masks.get(path)) for path in paths]
     for kind in visible(folder / "ground_truth"):
-        if not (folder / "test" / kind.name).is_dir() and (masks := image_files(kind)):
+        if not (folder / "test" / kind.name).is_dir() and (alone := image_files(kind)):
             where = folder / "test" / kind.name
-            raise DatasetError(f"The mask “{masks[0]}” has no image in “{where}”. {how_to_name(_SUFFIX)}")
+            raise DatasetError(f"The mask “{alone[0]}” has no image in “{where}”. {how_to_name(MASK)}")
     return samples
 
 
 def _masks(images: list[Path], folder: Path) -> dict[Path, Path]:
     """Pair all images of one defect with their masks; empty where the folder is missing."""
-    pairs = pair_masks(images, folder, _SUFFIX)
+    pairs = masks_of(images, folder, MASK)
     for image in images if folder.is_dir() else ():
         if image not in pairs:
-            raise DatasetError(f"“{image}” has no mask in “{folder}”. {how_to_name(_SUFFIX)}")
+            raise DatasetError(f"“{image}” has no mask in “{folder}”. {how_to_name(MASK)}")
     return pairs

@@ -69,7 +69,7 @@ def long_tail(dataset: Dataset, imbalance: str, order: str = "alphabetical", see
     part of a larger one, so that levels can be compared.
     """
     counts = long_tail_counts(dataset.train_counts, imbalance, order)
-    kept = []
+    kept: list[Sample] = []
     for class_name in dataset.class_names:
         samples = sorted((s for s in dataset.train if s.class_name == class_name), key=lambda sample: sample.name)
         digest = hashlib.sha256(f"{seed}/{class_name}".encode()).digest()

@@ -32,7 +32,8 @@ def visa_dataset(root: str | os.PathLike[str]) -> Dataset:
     """
     root = existing_folder(root)
     names: set[str] = set()
-    train, test = [], []
+    train: list[Sample] = []
+    test: list[Sample] = []
     for line, row in _rows(root / LISTING):
         sample = _sample(root, row, line)
         if sample.name in names:
@@ -41,8 +42,8 @@ def visa_dataset(root: str | os.PathLike[str]) -> Dataset:
         (train if row["split"] == "train" else test).append(sample)
     if not train:
         raise DatasetError(f"“{root / LISTING}” lists no training image. Copy it from the data set again.")
-    train, test = (tuple(sorted(part, key=lambda sample: sample.name)) for part in (train, test))
-    return Dataset(name=root.resolve().name, train=train, test=test)
+    first, second = (tuple(sorted(part, key=lambda sample: sample.name)) for part in (train, test))
+    return Dataset(name=root.resolve().name, train=first, test=second)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -44,9 +44,10 @@ def _load(folder: Path) -> tuple[AlignModel, PreTrainedTokenizerBase]:
         config = AutoConfig.from_pretrained(folder, **local)
         if not isinstance(config, AlignConfig):
             raise TypeError(f"config.json describes a model of type {config.model_type}")
-        model, told = AlignModel.from_pretrained(
+        loaded: Any = AlignModel.from_pretrained(
             folder, config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=False, **local
         )
+        model, told = loaded
         if told["missing_keys"]:
             raise ValueError(f"weights are missing: {', '.join(sorted(told['missing_keys'])[:3])}")
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
@@ -94,7 +95,7 @@ class Align(FoundationModel):
     @override
     def encode_prompts(self, prompts: Sequence[Tensor]) -> Tensor:
         start, end = self._words[[self.tokenizer.cls_token_id, self.tokenizer.sep_token_id]]
-        most = self.network.config.text_config.max_position_embeddings
+        most = self.network.text_model.config.max_position_embeddings
         framed, present = frame_prompts(prompts, start, end, most)
         states = self.network.text_model(inputs_embeds=framed, attention_mask=present.to(framed)).last_hidden_state
         return normalize(self.network.text_projection(states[:, 0]), dim=-1)

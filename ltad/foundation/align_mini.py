@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -65,7 +66,7 @@ class ImageTower(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network = timm.create_model("tf_efficientnet_lite2", pretrained=False)
+        self.network: Any = timm.create_model("tf_efficientnet_lite2", pretrained=False)
         weights = torch.load(_packaged(IMAGE_PACKAGE, IMAGE_WEIGHTS, IMAGE_SHA256), weights_only=True)
         # The package names its tensors otherwise, but holds the same ones in the same order.
         names = self.network.state_dict().keys()

@@ -48,6 +48,10 @@ class FoundationModel(ABC):
     joint_dim: int
     token_size: int
 
+    def layer_near(self, stride: int) -> int:
+        """Which of the maps has the stride nearest to this one, in pixels; the finest of those that have."""
+        return min(range(len(self.strides)), key=lambda layer: abs(self.strides[layer] - stride))
+
     @abstractmethod
     def encode_image(self, images: Tensor) -> ImageFeatures:
         """Encode (B, 3, S, S) images in [0, 1], S the fingerprint's image size. No gradient flows."""

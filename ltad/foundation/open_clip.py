@@ -110,7 +110,7 @@ def _check_architecture(arch: str) -> None:
         )
 
 
-def _load(arch: str, weights: Weights) -> nn.Module:
+def _load(arch: str, weights: Weights) -> Any:
     recipe = weights.recipe
     try:
         model = open_clip.create_model(
@@ -184,7 +184,7 @@ class OpenCLIP(FoundationModel):
         tokens = framed.shape[1]
         mask = text.attn_mask if text.attn_mask is None else text.attn_mask[:tokens, :tokens]
         states = text.transformer(framed + text.positional_embedding[:tokens], attn_mask=mask)
-        sentences = text.ln_final(states)[torch.arange(len(prompts)), lengths - 1]
+        sentences = text.ln_final(states)[torch.arange(len(prompts), device=lengths.device), lengths - 1]
         projection = text.text_projection
         return normalize(projection(sentences) if isinstance(projection, nn.Linear) else sentences @ projection, dim=-1)
 

@@ -36,11 +36,11 @@ def frame_prompts(prompts: Sequence[Tensor], start: Tensor, end: Tensor, most: i
     start, end: (E,), the marks' embeddings. most: tokens that the tower reads, marks included; ValueError for more.
     """
     sequences = [torch.cat([start[None], prompt, end[None]]) for prompt in prompts]
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    lengths = torch.tensor([len(sequence) for sequence in sequences], device=start.device)
     if lengths.max() > most:
         raise ValueError(f"a prompt has {lengths.max() - 2} tokens, but the text tower reads at most {most - 2}")
     padded = nn.utils.rnn.pad_sequence(sequences, batch_first=True)
-    return padded, torch.arange(padded.shape[1]) < lengths[:, None]
+    return padded, torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
@@ -49,5 +49,5 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().float().contiguous()
         sha256.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        sha256.update(tensor.numpy())
+        sha256.update(tensor.numpy().data)
     return sha256.hexdigest()

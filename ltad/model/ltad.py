@@ -38,6 +38,11 @@ class LTAD(nn.Module):
     so that an inspection needs no text tower. class_embeddings (K, J) say where a class's training images lie.
     """
 
+    memories: Sequence[PatchMemory]
+    name_features: Tensor
+    text_features: Tensor
+    class_embeddings: Tensor
+
     def __init__(
         self,
         patches: PatchFeatures,
@@ -53,7 +58,7 @@ class LTAD(nn.Module):
         self.prompts = prompts
         self.synthesis = synthesis
         self.reconstruction = reconstruction
-        self.memories = nn.ModuleList(memories)
+        self.memories = nn.ModuleList(memories)  # type: ignore[assignment]  # torch's list names no element type
         self.semantic = semantic
         classes = len(prompts.class_tokens)
         self.register_buffer("name_features", torch.zeros(classes, joint_dim))

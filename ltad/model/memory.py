@@ -25,10 +25,10 @@ def spread_out(points: Tensor, count: int) -> Tensor:
     Greedy k-centre: after point 0, always the one that is farthest from those chosen before.
     """
     if count >= len(points):
-        return torch.arange(len(points))
+        return torch.arange(len(points), device=points.device)
     squares = points.square().sum(1)
     to_last, nearest = torch.empty_like(squares), torch.full_like(squares, torch.inf)
-    chosen = torch.zeros(count, dtype=torch.long)
+    chosen = torch.zeros(count, dtype=torch.long, device=points.device)
     for i in range(1, count):
         last = int(chosen[i - 1])
         torch.addmv(squares, points, points[last], alpha=-2, out=to_last).add_(squares[last])
@@ -49,6 +49,11 @@ class PatchMemory(nn.Module):
     layer: which map, of ``channels``. pool: side of the neighbourhood that is averaged around each of its patches.
     exemplars: (K, M, d), in whole steps of ``step`` (d,), one byte each; d coordinates are left of the channels.
     """
+
+    mean: Tensor
+    basis: Tensor
+    step: Tensor
+    exemplars: Tensor
 
     def __init__(self, layer: int, channels: int, *, pool: int, dim: int, classes: int, exemplars: int) -> None:
         super().__init__()
@@ -75,7 +80,7 @@ class PatchMemory(nn.Module):
         """
         layer = maps[self.layer]
         self._fit_coordinates(layer, class_ids)
-        chosen = torch.zeros(self.exemplars.shape)
+        chosen = torch.zeros(self.exemplars.shape, device=self.exemplars.device)
         for class_id in class_ids.unique().tolist():
             chosen[class_id] = self._choose(self._candidates(layer[class_ids == class_id], generator))
         self.step.copy_((chosen.abs().amax((0, 1)) / LEVELS).clamp(min=1e-4).half())
@@ -102,7 +107,7 @@ class PatchMemory(nn.Module):
         """As many candidates as there are exemplars of a class, the first ones already as spread out as few can be."""
         count = self.exemplars.shape[1]
         indices = spread_out(candidates, count)
-        return candidates[indices[torch.arange(count) % len(indices)]]
+        return candidates[indices[torch.arange(count, device=indices.device) % len(indices)]]
 
     def _in_steps(self, chosen: Tensor) -> Tensor:
         return (chosen / self.step).round().clamp(-LEVELS, LEVELS)
@@ -110,7 +115,7 @@ class PatchMemory(nn.Module):
     def _fit_coordinates(self, layer: Tensor, class_ids: Tensor) -> None:
         """Find the principal directions of standardised, averaged patches, each class counting the same."""
         mean, std = channel_statistics(layer, class_ids)
-        covariance = torch.zeros(len(mean), len(mean), dtype=torch.double)
+        covariance = mean.new_zeros(len(mean), len(mean))
         for rows, weights in zip(layer.split(CHUNK), image_weights(class_ids).split(CHUNK), strict=True):
             patches = ((self._pooled(rows).double() - mean) / std).flatten(1, 2)  # (B, N, C)
             scaled = (patches * (weights / patches.shape[1]).sqrt()[:, None, None]).flatten(0, 1)
@@ -132,4 +137,5 @@ class PatchMemory(nn.Module):
 
 def _some(patches: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """At most ``count`` of the patches, drawn at random."""
-    return patches[torch.randperm(len(patches), generator=generator)[:count]]
+    chosen = torch.randperm(len(patches), generator=generator)[:count]
+    return patches[chosen.to(patches.device)]

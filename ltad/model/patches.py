@@ -27,6 +27,9 @@ class PatchFeatures(nn.Module):
     same for every stride, which raw activations are far from.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, layers: Sequence[int], channels: Sequence[int], grid_size: tuple[int, int], *, pool: int
     ) -> None:

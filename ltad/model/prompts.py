@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 from ltad.foundation.base import FoundationModel
+from ltad.words import spoken
 
 NEUTRAL_NAME = "object"  # our choice: what a class is called where its own name may not be used
 
@@ -48,6 +49,7 @@ class ClassPrompts(nn.Module):
         if self.pair == "random":
             generator = torch.Generator().manual_seed(self.seed)
             pairs = normalize(torch.randn(1, 2, foundation.joint_dim, generator=generator), dim=-1)
+            pairs = pairs.to(self.class_tokens.device)
         else:
             shared = self.pair == "shared"
             names = [foundation.embed_words(spell(self.start, NEUTRAL_NAME))] if shared else self._names()
@@ -69,7 +71,7 @@ def _encode(foundation: FoundationModel, templates: Sequence[str], names: Sequen
 
 def spell(start: str, class_name: str) -> str:
     """Put a data set's name of a class, such as metal_nut, where the start says {}."""
-    return start.replace("{}", class_name.replace("_", " "))
+    return start.replace("{}", spoken(class_name))
 
 
 def start_tokens(
@@ -89,7 +91,7 @@ def start_tokens(
     if "{}" in start:
         return torch.stack([_given_tokens(foundation, spell(start, name), tokens) for name in class_names])
     embedding = foundation.embed_words(start).mean(0)
-    noise = torch.randn(len(class_names), tokens, len(embedding), generator=generator)
+    noise = torch.randn(len(class_names), tokens, len(embedding), generator=generator).to(embedding.device)
     return embedding + spread * noise
 
 

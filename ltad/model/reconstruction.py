@@ -99,10 +99,11 @@ class ReconstructionModule(nn.Module):
         self.embed = nn.Linear(feature_dim * pack * pack, dim)
         self.rows, self.columns = (nn.Parameter(torch.rand(n, dim // 2)) for n in (h, w))
         self.encoder = nn.ModuleList(EncoderLayer(dim, heads) for _ in range(depth))
-        self.decoder = nn.ModuleList(DecoderLayer(h * w, dim, heads) for _ in range(depth))
+        decoder = [DecoderLayer(h * w, dim, heads) for _ in range(depth)]
         if not layer_queries:
-            for layer in self.decoder[1:]:
-                layer.query = None
+            for later in decoder[1:]:
+                later.query = None
+        self.decoder = nn.ModuleList(decoder)
         self.norm = nn.LayerNorm(dim)
         self.unembed = nn.Linear(dim, feature_dim * pack * pack)
         self.register_buffer("mask", neighbour_mask((h, w), neighbourhood), persistent=False)

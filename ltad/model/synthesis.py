@@ -58,7 +58,7 @@ class FeatureVAE(nn.Module):
         names = name_features[:, :, None, None].expand(-1, -1, *latent.shape[2:])
         hidden = self.from_latent(torch.cat([latent, names], dim=1))
         hidden = interpolate(hidden, self.position.shape[1:], mode="bilinear") + self.position
-        maps: list[Tensor] = [torch.empty(0)] * len(self.grids)
+        maps = [hidden] * len(self.grids)
         for block, index in zip(self.blocks, sorted(range(len(self.grids)), key=self.grids.__getitem__), strict=True):
             hidden = interpolate(hidden, self.grids[index], mode="bilinear")
             hidden = hidden + gelu(block(hidden))
@@ -68,11 +68,11 @@ class FeatureVAE(nn.Module):
     def draw(self, name_features: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Draw standardised maps of B images, one per stride, from the prior N(0, I) and the names t_c (B, J) alone."""
         shape = len(name_features), self.latent, self.layout, self.layout
-        return self.decode(torch.randn(shape, generator=generator), name_features)
+        return self.decode(torch.randn(shape, generator=generator).to(name_features.device), name_features)
 
     def forward(self, deepest_map: Tensor, name_features: Tensor, generator: torch.Generator) -> Synthesis:
         """Reconstruct B images' maps through a posterior sample of the latent."""
         mean, log_variance = self.encode(deepest_map)
-        noise = torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         latent = mean + (log_variance / 2).exp() * noise
         return Synthesis(self.decode(latent, name_features), mean, log_variance)

@@ -9,7 +9,7 @@ from ltad.data.demo.geometry import FINE, OVERSAMPLING, SIZE, Pose
 
 
 def sample(
-    picture: Image.Image, pose: Pose, offset: Sequence[float] = (0.0, 0.0), *, smooth: bool = True
+    picture: Image.Image, pose: Pose, offset: Sequence[float] | np.ndarray = (0.0, 0.0), *, smooth: bool = True
 ) -> np.ndarray:
     """Lay a picture of OVERSAMPLING dots per part pixel, centred on the part, under a pose.
 

@@ -174,7 +174,7 @@ def bottle_cap(rng: np.random.Generator, flaw: Flaw | None) -> Surface:
 def _cap_ink(rng: np.random.Generator, flaw: Flaw | None, pose: Pose) -> np.ndarray:
     """Print the cap, a little off centre as every press does, or visibly wrong."""
     offset = rng.normal(0, 0.8, 2)
-    fade = 1.0
+    fade: np.ndarray | float = 1.0
     if flaw and flaw.kind == "misprint":
         way = flaw.rng.integers(3)
         if way == 0:

@@ -1,5 +1,6 @@
 """Shapes of damage: where it lies, wandering lines, and ragged spots, as coverage maps in [0, 1]."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,7 @@ def wander(
     return points - points[steps // 2] + np.asarray(middle)
 
 
-def stroke(lines: list[tuple[Points, np.ndarray | float]], blur: float = 0.8) -> np.ndarray:
+def stroke(lines: Sequence[tuple[Points, np.ndarray | float]], blur: float = 0.8) -> np.ndarray:
     """Draw lines with their widths in pixels (one, or one per point); thin lines get faint instead of thick."""
     canvas = Image.new("L", (FINE, FINE))
     draw = ImageDraw.Draw(canvas)

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_closing
 
 from ltad.data.demo.geometry import FINE, OVERSAMPLING, SIZE
 
-Colour = Sequence[float]
+Colour = Sequence[float] | np.ndarray
 
 # A change of this size in a field is one that a mask shows; fainter defects count down to a share of their own peak.
 HEIGHT_STEP = 0.35  # pixels
@@ -52,7 +52,7 @@ class Surface:
     def lay(
         self,
         cover: np.ndarray,
-        colour: Colour | np.ndarray | None = None,
+        colour: Colour | None = None,
         *,
         roughness: float | np.ndarray | None = None,
         metal: float | np.ndarray | None = None,
@@ -90,8 +90,8 @@ def flat(colour: Colour, roughness: float, metal: float = 0.0) -> Surface:
     shape = (FINE, FINE)
     albedo = np.empty((3, *shape), np.float32)
     albedo[:] = np.asarray(colour, np.float32)[:, None, None]
-    fields = (np.full(shape, value, np.float32) for value in (roughness, metal))
-    return Surface(np.zeros(shape, np.float32), albedo, *fields, np.ones(shape, bool))
+    rough, bare = (np.full(shape, value, np.float32) for value in (roughness, metal))
+    return Surface(np.zeros(shape, np.float32), albedo, rough, bare, np.ones(shape, bool))
 
 
 def finest(field: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Background adaptations: what is known of one, the process that does it, and the queue of all."""

@@ -1,0 +1,342 @@
+"""Background adaptations that survive a closed tab and a restarted server.
+
+A job is a folder: its photographs, a state file that is always whole, and the checkpoint that comes out. One runs at a
+time. Whoever knows a job's id, which cannot be guessed, may look at it and change it.
+"""
+
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path, PurePath
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from app.jobs import worker
+from app.jobs.job import CHANGES, DEFECTIVE, FEATURES, LIVE, PHOTOGRAPHS, START, Job
+from ltad.checkpoint.card import CheckpointCard
+from ltad.checkpoint.folder import CONFIG, read_card
+from ltad.errors import JobError
+from ltad.files import write_text
+from ltad.photos.gather import gather
+from ltad.photos.masks import MASK
+from ltad.photos.pile import Photograph, Pile
+from ltad.training.adaptation import FEWEST, steps_for, steps_to_do
+from ltad.words import left_out
+
+logger = logging.getLogger(__name__)
+
+Start = Callable[[Job, Path], worker.Process]
+
+NOTHING = Pile()
+
+KINDS = {PHOTOGRAPHS: "good", DEFECTIVE: "defective"}  # as a person is told
+MAX_WAITING = 8  # jobs in the queue
+MAX_MINUTES = 15.0
+MAX_PHOTOGRAPHS = 200
+NAME_LENGTH = 60  # characters that are kept of a photograph's
+MAX_STORED = 400_000_000  # bytes of a job's photographs
+FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
+SWEEP = 1800  # seconds between two looks for old jobs
+PATIENCE = 5  # seconds, until a full disk is tried again
+KEPT_SECONDS = 48 * 3600  # that a finished job is kept
+KEPT_BYTES = 2_000_000_000  # of all such jobs together
+
+
+class Jobs:
+    """All jobs below one folder, and the thread that runs them one after the other."""
+
+    def __init__(self, root: Path, start: Start = worker.start) -> None:
+        """Find what is there: what was waiting goes on waiting, what was running was interrupted.
+
+        start: how a job's process is started. Raises filelock.Timeout where another server has the folder.
+        """
+        self.root = root
+        self._start = start
+        root.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(root.with_name(f"{root.name}.lock"), timeout=0)
+        self._lock.acquire()
+        self._changed = threading.Condition()  # holds an RLock, so that a sweep may be within
+        self._process: worker.Process | None = None
+        self._closed = False
+        root.mkdir(parents=True, exist_ok=True)
+        self._queue = []
+        for job in sorted(self._all(), key=lambda job: job.created):
+            if job.state == "running":
+                self._save(replace(job, state="interrupted", message="The server stopped while this was running."))
+            if job.state == "queued":
+                self._queue.append(job.id)
+        self.sweep()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the worker; a running job is interrupted."""
+        with self._changed:
+            self._closed = True
+            if self._process:
+                self._process.kill()
+            self._changed.notify_all()
+        self._thread.join()
+        self._lock.release()
+
+    @classmethod
+    def of_this_server(cls) -> Self:
+        """The jobs below the folder that LTAD_JOBS names, or below the user's cache; a second server has its own."""
+        root = Path(os.environ.get("LTAD_JOBS") or Path.home() / ".cache" / "ltad" / "jobs")
+        number = 1
+        while True:
+            try:
+                return cls(root / str(number))
+            except Timeout:
+                number += 1
+
+    def submit(
+        self,
+        good: Pile,
+        parent: Path,
+        class_name: str,
+        minutes: float,
+        word: str = "",
+        defective: Pile = NOTHING,
+        features: Path | None = None,
+    ) -> Job:
+        """Take a job and give it; JobError where it cannot be taken.
+
+        good: photographs to learn from, and what of them is left out. parent: the folder of the checkpoint to start
+        from. word: from which the name starts. defective: only to measure with, each with its mask. features: the
+        folder where those of the photographs are kept that were encoded already.
+        """
+        name = class_name.strip()
+        photographs, spoilt = good.photographs, defective.photographs
+        if not re.fullmatch(r"[\w][\w .-]{0,39}", name):
+            raise JobError("The product needs a name of 1 to 40 letters, digits, spaces, dots, hyphens or underscores.")
+        if not 0 < minutes <= MAX_MINUTES:
+            raise JobError(f"A training may take up to {MAX_MINUTES:.0f} minutes; {minutes:g} were asked for.")
+        if len(photographs) < FEWEST:
+            raise JobError(f"{len(photographs)} photographs are too few: give {FEWEST} good ones at least.")
+        refuse_too_many(max(len(photographs), len(spoilt)))
+        self.sweep()
+        files = [file for each in (*photographs, *spoilt) for file in (each.path, each.mask) if file]
+        size = sum(file.stat().st_size for file in files)
+        if size > MAX_STORED:
+            limit = f"{MAX_STORED // 10**6} MB can be taken at once"
+            raise JobError(
+                f"These photographs have {size / 1e6:.0f} MB; {limit}. Choose among them, or make them smaller."
+            )
+        if shutil.disk_usage(self.root).free < FREE_BYTES + size:
+            raise JobError("The server's disk is nearly full. Try again later, or with fewer photographs.")
+        job = Job(
+            id=secrets.token_urlsafe(16),
+            checkpoint=parent.name,
+            class_name=name.replace(" ", "_"),
+            minutes=minutes,
+            photographs=len(photographs),
+            created=time.time(),
+            steps=sum(steps_to_do(steps_for(minutes)).values()),
+            left_out=[left_out(*refusal) for refusal in (*good.refused, *defective.refused)],
+        )
+        folder = self.folder(job.id)
+        job = replace(job, output=str(folder / f"{job.class_name}-{secrets.token_hex(8)}"))
+        with self._changed:
+            self._refuse_in_a_full_queue()
+            try:
+                _store(folder / PHOTOGRAPHS, photographs)
+                _store(folder / DEFECTIVE, spoilt)
+                shutil.copytree(parent, folder / parent.name)  # may be another one, or gone, when its turn comes
+                if features and features.is_dir():
+                    shutil.copytree(features, folder / FEATURES)
+                write_text(folder / START, word)
+                self._save(job)
+            except OSError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                reason = error.strerror or "the server's disk may be full"
+                raise JobError(f"The photographs could not be stored: {reason}. Try again later.") from error
+            self._queue.append(job.id)
+            self._changed.notify_all()
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """A job by its id; JobError where there is none."""
+        path = self.folder(job_id) / "job.json"
+        if not path.is_file():
+            raise JobError("This training is not there: it was swept, or never was. Start a new one.")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Job(**values | {"losses": [tuple(point) for point in values["losses"]]})
+
+    def place(self, job_id: str) -> int:
+        """How many jobs are before a queued one; 0 where it is the next, or not queued."""
+        with self._changed:
+            before = self._queue.index(job_id) if job_id in self._queue else 0
+            return before + (self._process is not None and job_id in self._queue)
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job that waits or runs, at once; one that is over stays as it is."""
+        with self._changed:
+            job = self.get(job_id)
+            if job.state not in LIVE:
+                return job
+            if job_id in self._queue:
+                self._queue.remove(job_id)
+            job = replace(job, state="cancelled", eta_seconds=None, finished=time.time(), message="")
+            self._save(job)
+            if self._process and self._running == job_id:
+                self._process.kill()
+            return job
+
+    def resume(self, job_id: str) -> Job:
+        """Let an interrupted, failed or cancelled job go on where it stopped."""
+        with self._changed:
+            job = self.get(job_id)
+            if job.state in (*LIVE, "done"):
+                return job
+            self._refuse_in_a_full_queue()
+            job = replace(job, state="queued", message="", finished=None)
+            self._save(job)
+            self._queue.append(job_id)
+            self._changed.notify_all()
+            return job
+
+    def changes(self, job_id: str) -> dict[str, Any]:
+        """What a finished job changed, as ``before_and_after`` gives it."""
+        return json.loads((self.folder(job_id) / CHANGES).read_text(encoding="utf-8"))
+
+    def archive(self, job_id: str) -> Path:
+        """The ZIP of a finished job's checkpoint."""
+        return Path(f"{self.get(job_id).output}.zip")
+
+    def photographs(self, job_id: str) -> list[tuple[Path, str]]:
+        """The photographs of a job, those that it learned from first, each with what it is; without masks."""
+        folders = [(self.folder(job_id) / kind, kind) for kind in (PHOTOGRAPHS, DEFECTIVE)]
+        return [
+            (photograph.path, KINDS[kind])
+            for folder, kind in folders
+            if folder.is_dir()
+            for photograph in gather([folder], folder).with_masks().photographs
+        ]
+
+    def card(self, checkpoint: str) -> CheckpointCard | None:
+        """The card of a finished job's checkpoint by its name; None where it is none of these."""
+        if re.fullmatch(r"[\w.-]+-[0-9a-f]{16}", checkpoint):
+            for path in self.root.glob(f"*/{checkpoint}/{CONFIG}"):
+                job = self.get(path.parent.parent.name)
+                if job.state == "done" and job.name == checkpoint:
+                    return read_card(path.parent)
+        return None
+
+    def sweep(self) -> None:
+        """Remove jobs that are over and old, then the oldest ones until all fit; folders without a state, too."""
+        with self._changed:
+            jobs = sorted(self._all(), key=lambda job: job.created)
+            known = {job.id for job in jobs}
+            for folder in self.root.iterdir():
+                if folder.name not in known:
+                    shutil.rmtree(folder, ignore_errors=True)
+            over = [job for job in jobs if job.state not in LIVE]
+            sizes = {job.id: _size(self.folder(job.id)) for job in over}
+            for job in over:
+                if time.time() - job.created > KEPT_SECONDS or sum(sizes.values()) > KEPT_BYTES:
+                    shutil.rmtree(self.folder(job.id), ignore_errors=True)
+                    del sizes[job.id]
+
+    def folder(self, job_id: str) -> Path:
+        """Where a job is kept; JobError for what can be no id."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{22}", job_id):
+            raise JobError("This is no training's id.")
+        return self.root / job_id
+
+    def _refuse_in_a_full_queue(self) -> None:
+        if len(self._queue) >= MAX_WAITING:
+            raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
+
+    def _all(self) -> Iterator[Job]:
+        for path in self.root.glob("*/job.json"):
+            try:
+                yield self.get(path.parent.name)
+            except (JobError, ValueError, TypeError) as error:
+                logger.warning("%s is no job: %s", path.parent, error)
+
+    def _save(self, job: Job) -> None:
+        write_text(self.folder(job.id) / "job.json", json.dumps(asdict(job)))
+
+    def _work(self) -> None:
+        while job_id := self._next():
+            try:
+                job = self._run(job_id)
+            except JobError as error:
+                logger.warning("a training was taken away: %s", error)
+                continue
+            except Exception as error:
+                logger.exception("a training could not be run")
+                reason = getattr(error, "strerror", None) or "Something unexpected went wrong"
+                job = replace(self.get(job_id), state="failed", message=f"{reason}.", eta_seconds=None)
+            self._end(job)
+
+    def _next(self) -> str | None:
+        """Wait for the job whose turn it is; None when the server stops."""
+        with self._changed:
+            while not self._changed.wait_for(lambda: self._queue or self._closed, SWEEP):
+                self.sweep()
+            if self._closed:
+                return None
+            self._running = self._queue.pop(0)
+            return self._running
+
+    def _run(self, job_id: str) -> Job:
+        """Run a job, and give it as it ended."""
+        with self._changed:
+            job = self.get(job_id)
+            if job.state != "queued":  # cancelled since its turn came
+                return job
+            job = replace(job, state="running", stage="", message="")
+            self._tell(job)
+            self._process = self._start(job, self.folder(job_id))
+        return worker.follow(job, self.folder(job_id), self._process, self._tell)
+
+    def _end(self, job: Job) -> None:
+        """Write how a job ended; a full disk is waited for, since no other job could run on it either."""
+        with self._changed:
+            if self._process:
+                self._process.kill()  # if it could not be followed to its end
+            self._process = None
+            while not self._tell(job) and not self._closed:
+                self._changed.wait(PATIENCE)
+
+    def _tell(self, job: Job) -> bool:
+        """Write a live job's news, unless it was cancelled or swept in the meantime; False where the disk refuses."""
+        with self._changed:
+            try:
+                if self.folder(job.id).is_dir() and self.get(job.id).state in LIVE:
+                    self._save(job)
+            except OSError as error:
+                logger.warning("the state of a training could not be written: %s", error)
+                return False
+            return True
+
+
+def refuse_too_many(photographs: int) -> None:
+    """Raise JobError for more photographs than one job may have."""
+    if photographs > MAX_PHOTOGRAPHS:
+        limit = f"{MAX_PHOTOGRAPHS} can be taken at once"
+        raise JobError(f"These are {photographs} photographs; {limit}. Choose among them.")
+
+
+def _store(folder: Path, photographs: Sequence[Photograph]) -> None:
+    """Copy photographs into a folder, under a number and what is harmless of their names, masks beside their own."""
+    for number, photograph in enumerate(photographs):
+        folder.mkdir(parents=True, exist_ok=True)
+        harmless = re.sub(r"[^\w.-]+", "_", PurePath(photograph.name).stem.removesuffix(MASK))[:NAME_LENGTH]
+        for file, mark in ((photograph.path, ""), (photograph.mask, MASK)):
+            if file:
+                shutil.copyfile(file, folder / f"{number:04}-{harmless}{mark}{file.suffix.lower()}")
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,81 @@
+"""The process of a job: the very command that a person would type, less urgent than the page and with fewer threads."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from app.jobs.job import CHANGES, DEFECTIVE, FEATURES, PHOTOGRAPHS, START, Clock, Job
+from ltad.commands.progress import Step, read
+from ltad.training.adaptation import steps_for, steps_to_do
+
+OVERTIME = 5.0  # times the minutes asked for, after which a job is stopped
+GRACE = 600.0  # seconds beyond that, for reading, encoding and measuring
+NICENESS = 10
+ROOT = Path(__file__).parents[2]
+
+Process = subprocess.Popen[str]
+
+
+def command(job: Job, folder: Path) -> list[str]:
+    """What the process runs; all paths are relative, as the command stands in the card that it writes."""
+    words = [sys.executable, "-m", "ltad", "adapt", "--json", "--resume", "--checked", "--minutes", str(job.minutes)]
+    words += ["--images", PHOTOGRAPHS, "--checkpoint", job.checkpoint, "--class-name", job.class_name]
+    words += ["--output", job.name, "--report", CHANGES, "--features", FEATURES]
+    if (folder / DEFECTIVE).is_dir():
+        words += ["--defective", DEFECTIVE]
+    if word := (folder / START).read_text(encoding="utf-8"):
+        words += ["--start", word]
+    return words
+
+
+def start(job: Job, folder: Path) -> Process:
+    """Start the process of a job in its folder."""
+    threads = str(max(1, (os.cpu_count() or 2) // 2))
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command(job, folder),
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if hasattr(os, "setpriority"):  # not on Windows
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    return process
+
+
+def follow(job: Job, folder: Path, process: Process, tell: Callable[[Job], object]) -> Job:
+    """Take down what the process says, tell it now and then, and give the job as it ended."""
+    clock, said = Clock(steps_to_do(steps_for(job.minutes))), ""
+    limit = OVERTIME * 60 * job.minutes + GRACE
+    alarm = threading.Timer(limit, process.kill)
+    alarm.start()
+    with process:
+        for text in process.stderr or ():
+            line = read(text)
+            if line is None:
+                said = text.strip() or said
+                continue
+            job = clock.note(job, line)
+            if isinstance(line, Step) and clock.is_news():
+                tell(job)
+    overtime = not alarm.is_alive()
+    alarm.cancel()
+    job = replace(job, eta_seconds=None, finished=time.time())
+    if process.returncode == 0:
+        shutil.make_archive(job.output, "zip", folder, job.name)
+        shutil.rmtree(folder / FEATURES, ignore_errors=True)
+        return replace(job, state="done", step=job.steps, stage="")
+    if overtime:
+        return replace(job, state="failed", message=f"It took more than {limit / 60:.0f} minutes.")
+    if process.returncode < 0:
+        message = "The training was stopped from outside; it can go on where it was."
+        return replace(job, state="interrupted", message=message)
+    return replace(job, state="failed", message=said.removeprefix("ltad adapt: ") or "It ended without a word.")

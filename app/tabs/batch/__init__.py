@@ -1,0 +1,1 @@
+"""The Batch tab: what it shows and does, and the batch itself."""

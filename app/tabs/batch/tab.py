@@ -1,0 +1,126 @@
+"""The Batch tab: many photographs or a ZIP in, a table that fills, and files to take away."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import gradio as gr
+
+from app.choices import class_choices
+from app.errors import told_plainly
+from app.predictors import Predictors
+from app.tabs.batch.batch import Batch, batch_element
+from app.texts import say
+from app.viewer import inspection
+from ltad.errors import ImageError
+from ltad.files import write_text
+from ltad.inspection.predictor import AUTO
+
+EMPTY = '<ltad-hint data-hint="dropMany"></ltad-hint>'
+CHOOSE = '<ltad-hint data-hint="choose"></ltad-hint>'
+LISTEN = "element.addEventListener('ltad-choose', (event) => trigger('select', event.detail))"
+EVERY = 0.25  # seconds between two messages to the page
+EXPORTS = ("HTML report", "CSV", "JSON", "maps (16-bit PNG)")
+
+
+def build(predictors: Predictors) -> list[gr.Dropdown]:
+    """Lay out the tab and wire it; gives where a checkpoint is chosen."""
+    names, first = predictors.names(), predictors.first()
+    batch = gr.State(None, time_to_live=3600, delete_callback=_close)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            files = gr.File(
+                label=say("files"),
+                file_count="multiple",
+                height=150,
+                elem_id="batch-files",
+            )
+            with gr.Row():
+                checkpoint = gr.Dropdown(
+                    names, value=first, label=say("checkpoint"), min_width=200, elem_id="batch-checkpoint"
+                )
+                class_name = gr.Dropdown(
+                    class_choices(predictors, first), value=AUTO, label=say("class"), min_width=160
+                )
+            with gr.Row():
+                run = gr.Button(say("inspect_all"), variant="primary", elem_id="batch-run")
+                stop = gr.Button(say("stop"), elem_id="batch-stop")
+            table = gr.HTML(EMPTY, elem_id="batch-table", apply_default_css=False, js_on_load=LISTEN)
+            with gr.Row():
+                kind = gr.Dropdown(
+                    EXPORTS, value=EXPORTS[0], label=say("take_away"), min_width=140, elem_id="batch-kind"
+                )
+                export = gr.Button(say("make_file"), elem_id="batch-export")
+            rate = gr.Number(visible=False)
+            made = gr.File(label=say("file"), visible=False, elem_id="batch-made")
+        with gr.Column(scale=5, min_width=320):
+            shown = gr.HTML(CHOOSE, elem_id="batch-shown", apply_default_css=False)
+
+    @told_plainly
+    def inspect_all(
+        files: list[str] | None, checkpoint: str, class_name: str, before: Batch | None
+    ) -> Iterator[tuple[Any, ...]]:
+        _close(before)
+        predictor = predictors.get(checkpoint)
+        batch, key = Batch(files or [], predictor.card), secrets.token_hex(4)
+        sent, told = 0, 0.0
+        total = batch.total
+        for _ in batch.run(predictor, class_name):
+            if time.monotonic() - told >= EVERY:
+                yield batch_element(batch.rows(sent), total, batch.card, key), CHOOSE, batch
+                sent, told = len(batch.items), time.monotonic()
+        yield batch_element(batch.rows(), total, batch.card, key), CHOOSE, batch  # whatever the page missed
+
+    @told_plainly
+    def show(batch: Batch | None, event: gr.EventData) -> str:
+        number = event.number
+        if batch is None or not isinstance(number, int) or not 0 <= number < len(batch.items):
+            raise ImageError("This batch is gone. Drop the photographs again.")
+        item = batch.items[number]
+        if item.prediction is None:
+            return f'<div class="card"><h3>{escape(item.photograph.name)}</h3><p>{escape(item.error)}</p></div>'
+        predictor = predictors.get(batch.card.name)
+        return inspection(predictor.predict(item.photograph.path, item.prediction.class_name))
+
+    @told_plainly
+    def take_away(batch: Batch | None, kind: str, rate: float | None) -> Any:
+        if batch is None:
+            raise ImageError("There is no batch yet: drop photographs and inspect them first.")
+        folder = Path(mkdtemp(prefix="export-", dir=batch.folder))
+        rate = rate or batch.card.config.calibration.false_alarm_rate
+        path = (
+            folder / dict(zip(EXPORTS, ("report.html", "results.csv", "results.json", "maps.zip"), strict=True))[kind]
+        )
+        if kind == "HTML report":
+            write_text(path, batch.report())
+        elif kind == "CSV":
+            write_text(path, batch.csv(rate))
+        elif kind == "JSON":
+            write_text(path, batch.json(rate))
+        else:
+            batch.write_maps(path, rate)
+        return gr.File(str(path), visible=True)
+
+    @told_plainly
+    def choose_checkpoint(checkpoint: str) -> Any:
+        return gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
+
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    checkpoint.change(choose_checkpoint, checkpoint, class_name, api_visibility="private")
+    running = run.click(inspect_all, [files, checkpoint, class_name, batch], [table, shown, batch], **private)
+    stop.click(None, cancels=running, api_visibility="private")
+    table.select(show, batch, shown, show_progress="hidden", **private)
+    export.click(take_away, [batch, kind, rate], made, js=NOW, api_visibility="private")
+    return [checkpoint]
+
+
+NOW = "(batch, kind, rate) => [batch, kind, window.ltadRate()]"  # the false-alarm rate that the page shows
+
+
+def _close(batch: Batch | None) -> None:
+    if batch is not None:
+        batch.close()

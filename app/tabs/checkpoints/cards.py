@@ -1,0 +1,210 @@
+"""Checkpoints as HTML: cards with the long tail itself, the family over imbalance levels, and two verdicts compared."""
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+
+from ltad.checkpoint.card import CheckpointCard
+from ltad.inspection.prediction import ALL, Prediction
+from ltad.words import percent, spoken
+
+BAR_WIDTH, BAR_HEIGHT = 300, 70  # the long tail's drawing, in its own units
+CURVE_WIDTH, CURVE_HEIGHT, LEFT, BOTTOM = 460, 220, 44, 34  # the family's
+GROUPS = ("all", "head", "tail")
+DIFFERENCE = "PuOr_r"  # colours; the middle is "the same"
+DIFFERENCE_SIDE = 256  # pixels
+NOT_MEASURED = "not measured"
+
+
+def checkpoint_cards(cards: Sequence[CheckpointCard], milliseconds: dict[str, float]) -> str:
+    """Every checkpoint on a card; milliseconds: per image on this machine, of those that were loaded."""
+    return f'<div class="deck">{"".join(_card(card, milliseconds.get(card.name)) for card in cards)}</div>'
+
+
+def _card(card: CheckpointCard, milliseconds: float | None) -> str:
+    data = card.data
+    facts = {
+        "Data": f"{data.name}, imbalance {data.imbalance}",
+        "Licence of the data": data.licence or "not stated",
+        "Foundation model": f"{card.foundation.name}, {card.foundation.image_size} px",
+        "Size": f"{(card.path / 'model.safetensors').stat().st_size / 1e6:.1f} MB",
+        "sha256": card.sha256(),
+        "Time": f"{milliseconds:.0f} ms per image on this machine" if milliseconds else "not loaded yet",
+    }
+    rows = "".join(f"<dt>{key}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
+    return (
+        f'<section class="card"><h2>{escape(card.name)}</h2>{_long_tail(card)}{_figures(card)}'
+        f'<dl class="facts">{rows}</dl></section>'
+    )
+
+
+def _long_tail(card: CheckpointCard) -> str:
+    """Training images per class, the most first; head and tail told apart by colour and by the line between them."""
+    classes = sorted(card.classes, key=lambda c: (-c.n_train, c.name))
+    step, most = BAR_WIDTH / len(classes), classes[0].n_train
+    bars = []
+    for i, c in enumerate(classes):
+        height = max(1.5, BAR_HEIGHT * c.n_train / most)
+        label = f"{escape(spoken(c.name))}: {c.n_train} training images, {c.group}"
+        bars.append(
+            f'<rect class="{c.group}" x="{i * step + 1:.1f}" y="{BAR_HEIGHT - height:.1f}" width="{step - 2:.1f}" '
+            f'height="{height:.1f}"><title>{label}</title></rect>'
+        )
+    said = f"{len(classes)} classes, {most} down to {classes[-1].n_train} training images"
+    return (
+        f'<svg class="long-tail" viewBox="0 0 {BAR_WIDTH} {BAR_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{said}">{"".join(bars)}</svg><p class="quiet">{said}</p>'
+    )
+
+
+def _figures(card: CheckpointCard) -> str:
+    if card.metrics is None:
+        return f'<p class="quiet">Image and pixel AUROC: {NOT_MEASURED}.</p>'
+    mean = card.metrics["mean"]
+    rows = "".join(
+        f'<tr><th scope="row">{title}</th>{"".join(f"<td>{_figure(mean[group], key)}</td>" for group in GROUPS)}</tr>'
+        for key, title in (("image_auroc", "image AUROC"), ("pixel_auroc", "pixel AUROC"))
+    )
+    head = "".join(f'<th scope="col">{group}</th>' for group in GROUPS)
+    return _table(f'<th scope="col">per cent</th>{head}', rows)
+
+
+def _table(head: str, rows: str) -> str:
+    return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _figure(row: dict[str, Any], key: str) -> str:
+    interval = row[f"{key}_interval"]
+    span = f"<small>{percent(interval[0])} to {percent(interval[1])}</small>" if interval else ""
+    return f"{percent(row[key])} {span}"
+
+
+def family(cards: Sequence[CheckpointCard]) -> str:
+    """For every data set with several checkpoints, how head and tail fare as the imbalance grows."""
+    by_data: dict[str, list[CheckpointCard]] = {}
+    for card in cards:
+        if card.metrics is not None:
+            by_data.setdefault(card.data.name, []).append(card)
+    parts = [_family_of(name, sorted(members, key=_imbalance)) for name, members in by_data.items() if len(members) > 1]
+    return "".join(parts) or '<p class="quiet">There is no data set with checkpoints of several imbalance levels.</p>'
+
+
+def _imbalance(card: CheckpointCard) -> tuple[float, str]:
+    factor = re.search(r"\d+(\.\d+)?", card.data.imbalance)
+    return float(factor[0]) if factor else 1.0, card.data.imbalance
+
+
+def _family_of(name: str, members: Sequence[CheckpointCard]) -> str:
+    rows = []
+    for card in members:
+        mean = card.metrics["mean"] if card.metrics else {}
+        counts = [c.n_train for c in card.classes]
+        cells = "".join(f"<td>{_figure(mean[group], 'image_auroc')}</td>" for group in GROUPS)
+        rows.append(
+            f'<tr><th scope="row">{escape(card.name)}</th><td>{escape(card.data.imbalance)}</td>'
+            f"<td>{max(counts)} to {min(counts)}</td>{cells}</tr>"
+        )
+    titles = ("checkpoint", "imbalance", "images per class", *GROUPS)
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    return (
+        f'<section class="card"><h3>{escape(name)}: image AUROC over imbalance</h3>{_curves(members)}'
+        f'<div class="sideways">{_table(head, "".join(rows))}</div></section>'
+    )
+
+
+def _curves(members: Sequence[CheckpointCard]) -> str:
+    """Head and tail, with their intervals; each level has its own test set's classes, so that the tail differs."""
+    points = {
+        group: [(i, card.metrics["mean"][group]) for i, card in enumerate(members) if card.metrics]
+        for group in ("head", "tail")
+    }
+    points = {group: [(i, row) for i, row in some if row["image_auroc"] is not None] for group, some in points.items()}
+    bounds = [value for some in points.values() for _, row in some for value in row["image_auroc_interval"]]
+    if not bounds:
+        return ""
+    low, high = np.floor(20 * min(bounds)) / 20, np.ceil(20 * max(bounds)) / 20
+
+    def x(i: int) -> float:
+        return LEFT + (CURVE_WIDTH - LEFT - 30) * (i + 0.5) / len(members)
+
+    def y(value: float) -> float:
+        return 10 + (CURVE_HEIGHT - BOTTOM - 10) * (high - value) / (high - low)
+
+    marks = [
+        f'<line class="grid" x1="{LEFT}" x2="{CURVE_WIDTH - 10}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
+        f'<text x="{LEFT - 6}" y="{y(v) + 4:.1f}" text-anchor="end">{100 * v:.0f}</text>'
+        for v in np.arange(low, high + 1e-9, 0.05)
+    ]
+    marks += [
+        f'<text x="{x(i):.1f}" y="{CURVE_HEIGHT - 14}" text-anchor="middle">{escape(card.data.imbalance)}</text>'
+        for i, card in enumerate(members)
+    ]
+    for shift, (group, some) in zip((-4, 4), points.items(), strict=True):
+        path = " ".join(f"{x(i) + shift:.1f},{y(row['image_auroc']):.1f}" for i, row in some)
+        marks.append(f'<polyline class="{group}" points="{path}"/>')
+        for i, row in some:
+            at, (bottom, top) = x(i) + shift, row["image_auroc_interval"]
+            marks.append(
+                f'<line class="{group}" x1="{at:.1f}" x2="{at:.1f}" y1="{y(bottom):.1f}" y2="{y(top):.1f}"/>'
+                f'<circle class="{group}" cx="{at:.1f}" cy="{y(row["image_auroc"]):.1f}" r="4"/>'
+            )
+        if some:
+            last = some[-1]
+            marks.append(f'<text x="{x(last[0]) + 12:.1f}" y="{y(last[1]["image_auroc"]) + 4:.1f}">{group}</text>')
+    return (
+        f'<svg class="curves" viewBox="0 0 {CURVE_WIDTH} {CURVE_HEIGHT}" role="img" '
+        f'aria-label="Image AUROC of head and tail over imbalance levels">{"".join(marks)}</svg>'
+    )
+
+
+def difference_card(first: Prediction, second: Prediction) -> str:
+    """How two checkpoints differ on one photograph: verdict, score in thresholds, class, and map."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(p.checkpoint)}</th><td>{p.state}</td>'
+        f"<td>{p.image_score:.2f}</td><td>{p.judgement.threshold:.2f}</td><td>{p.judgement.ratio:.2f} ×</td>"
+        f"<td>{escape(spoken(p.class_name))}</td></tr>"
+        for p in (first, second)
+    )
+    titles = ("checkpoint", "verdict", "score", "threshold", "score in thresholds", "class")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    return (
+        f'<section class="card difference"><h3>The difference</h3><p>{escape(compare_in_words(first, second))}</p>'
+        f'<div class="sideways">{_table(head, rows)}</div>'
+        f'<img src="{_difference_map(first, second)}" alt="the difference of the two maps">'
+        f'<p class="quiet">Maps, each in thresholds of its own: orange where {escape(first.checkpoint)} sees more, '
+        f"purple where {escape(second.checkpoint)} does.</p></section>"
+    )
+
+
+def compare_in_words(first: Prediction, second: Prediction) -> str:
+    """Say in a sentence what the second checkpoint sees otherwise."""
+    a, b = (p.state for p in (first, second))
+    gap = second.judgement.ratio - first.judgement.ratio
+    same = f"Both say “{a}”" if a == b else f"{first.checkpoint} says “{a}”, {second.checkpoint} says “{b}”"
+    moved = "as high" if abs(gap) < 0.005 else f"{abs(gap):.2f} thresholds {'higher' if gap > 0 else 'lower'}"
+    return f"{same}; in its own thresholds the score of {second.checkpoint} is {moved}."
+
+
+def _difference_map(first: Prediction, second: Prediction) -> str:
+    maps = [
+        np.array(
+            Image.fromarray(p.judgement.in_thresholds(p.patch_maps[ALL])).resize(
+                (DIFFERENCE_SIDE, DIFFERENCE_SIDE), Image.Resampling.BILINEAR
+            )
+        )
+        for p in (first, second)
+    ]
+    photo = first.photo.image.convert("L").resize((DIFFERENCE_SIDE, DIFFERENCE_SIDE))
+    change = np.clip((maps[0] - maps[1] + 1) / 2, 0, 1)  # the colours end at one threshold
+    layer = Image.fromarray((255 * colormaps[DIFFERENCE](change)).astype(np.uint8), "RGBA")
+    layer.putalpha(Image.fromarray((255 * np.minimum(1, np.abs(maps[0] - maps[1]))).astype(np.uint8)))
+    buffer = io.BytesIO()
+    Image.alpha_composite(photo.convert("RGBA"), layer).convert("RGB").save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

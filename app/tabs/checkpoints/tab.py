@@ -1,0 +1,72 @@
+"""The Checkpoints tab: what there is, what the long tail does, and two checkpoints on one photograph."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.errors import told_plainly
+from app.examples import example_gallery, examples_for, thumbnails
+from app.photograph import small_photograph
+from app.predictors import Predictors
+from app.tabs.checkpoints.cards import checkpoint_cards, difference_card, family
+from app.texts import say
+from app.viewer import inspection
+from ltad.errors import ImageError
+from ltad.photos.decode import open_photo
+
+
+def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
+    """Lay out the tab and wire it; gives where checkpoints are chosen. What is measured is read when it is opened."""
+    names, shown = predictors.names(), predictors.first()
+    cards = [predictors.card(name) for name in names]
+    deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
+    gr.HTML(family(cards), elem_id="family", apply_default_css=False)
+    gr.Markdown(say("two"))
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=320):
+            photo = small_photograph("compare-photograph")
+        with gr.Column(scale=5, min_width=320):
+            with gr.Row():
+                first = gr.Dropdown(names, value=shown, label=say("first"), min_width=160)
+                second = gr.Dropdown(
+                    names,
+                    value=names[-1] if names else None,
+                    label=say("second"),
+                    min_width=160,
+                    elem_id="compare-second",
+                )
+            run = gr.Button(say("compare"), variant="primary", elem_id="compare-run")
+            gallery = example_gallery(predictors.card(shown) if shown else None, "compare-examples")
+    difference = gr.HTML(elem_id="difference", apply_default_css=False)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320):
+            left = gr.HTML(elem_id="compare-left", apply_default_css=False)
+        with gr.Column(min_width=320):
+            right = gr.HTML(elem_id="compare-right", apply_default_css=False)
+
+    @told_plainly
+    def show_deck() -> str:
+        return checkpoint_cards(cards, predictors.milliseconds())
+
+    @told_plainly
+    def compare(path: str | None, first: str, second: str) -> list[str]:
+        if path is None:
+            raise ImageError("There is no photograph yet: drop one or click an example.")
+        one, two = (predictors.get(name) for name in (first, second))
+        a, b = one.predict(path), two.predict(path)
+        return [difference_card(a, b), inspection(a), inspection(b)]
+
+    @told_plainly
+    def choose_example(checkpoint: str, event: gr.SelectData) -> Any:
+        return open_photo(examples_for(predictors.card(checkpoint))[event.index].path).image
+
+    @told_plainly
+    def choose_first(checkpoint: str) -> list[tuple[Any, str]]:
+        return thumbnails(predictors.card(checkpoint))
+
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    tab.select(show_deck, None, deck, api_visibility="private")
+    first.change(choose_first, first, gallery, api_visibility="private")
+    gallery.select(choose_example, first, photo, api_visibility="private")
+    gr.on([run.click, photo.input], compare, [photo, first, second], [difference, left, right], **private)
+    return [first, second]

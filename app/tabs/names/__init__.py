@@ -1,0 +1,1 @@
+"""The Names tab, and its cards."""

@@ -1,0 +1,1 @@
+"""The Teach tab, and its cards: adaptation, as people call it."""

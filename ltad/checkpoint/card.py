@@ -1,0 +1,112 @@
+"""What is known of a checkpoint without its tensors: data, classes, configuration, calibration, figures."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from ltad.config import LTADConfig
+from ltad.foundation.base import Fingerprint
+from ltad.judging.calibration import Calibration
+from ltad.words import nearest_first
+
+CONFIG, TENSORS, METRICS, README = "config.json", "model.safetensors", "metrics.json", "README.md"  # the folder's
+AND = " and "  # between a data set and the classes that were added to it
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCard:
+    """A class as the checkpoint knows it; group is "head" or "tail"."""
+
+    name: str
+    n_train: int
+    group: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCard:
+    """What a checkpoint was trained on."""
+
+    name: str
+    imbalance: str
+    order: str
+    split_hash: str
+    licence: str
+    command: str
+
+    @property
+    def base(self) -> str:
+        """The data set that came first, before any class was added."""
+        return self.name.split(AND)[0]
+
+    def with_images(self, class_name: str, images: str, *, is_new: bool, command: str) -> Self:
+        """The data with images of one class added, which the hash ``images`` tells from others."""
+        return replace(
+            self,
+            name=f"{self.name}{AND}{class_name}" if is_new else self.name,
+            split_hash=hashlib.sha256(f"{self.split_hash}/{images}".encode()).hexdigest()[:16],
+            licence=self.licence and f"{self.licence}; of the added images: their owner's",
+            command=command,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The checkpoint that another was adapted from: its name, and the hash of its tensor file."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointCard:
+    """Everything about a checkpoint but its tensors; metrics is ``evaluate``'s table, if there is one.
+
+    parent: what it was adapted from; None for one that was trained.
+    """
+
+    path: Path
+    config: LTADConfig
+    foundation: Fingerprint
+    classes: tuple[ClassCard, ...]
+    data: DataCard
+    calibration: Calibration
+    metrics: dict[str, Any] | None
+    parent: Parent | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of their ids."""
+        return tuple(c.name for c in self.classes)
+
+    def class_id(self, class_name: str) -> int:
+        """The id of a class; ValueError names the ones that exist, the nearest first."""
+        if class_name not in self.class_names:
+            there = nearest_first(class_name, self.class_names)
+            raise ValueError(f"{self.name} does not know the class “{class_name}”; it knows {there}.")
+        return self.class_names.index(class_name)
+
+    def sha256(self) -> str:
+        """The hash of the tensor file."""
+        return hashlib.sha256((self.path / TENSORS).read_bytes()).hexdigest()
+
+
+def summarise(card: CheckpointCard) -> dict[str, Any]:
+    """What a list of checkpoints shows of one, as plain JSON values."""
+    return {
+        "name": card.name,
+        "data": card.data.name,
+        "imbalance": card.data.imbalance,
+        "licence": card.data.licence,
+        "foundation": card.foundation.name,
+        "classes": [vars(c) for c in card.classes],
+        "parent": card.parent and vars(card.parent),
+        "mean": card.metrics["mean"] if card.metrics else None,
+        "size": (card.path / TENSORS).stat().st_size,
+        "sha256": card.sha256(),
+    }

@@ -1,0 +1,226 @@
+"""The checkpoint folder: ``config.json``, ``model.safetensors``, ``metrics.json``, ``README.md``. Strict, no pickle.
+
+``config.json`` says what was trained on what; ``model.safetensors`` holds exactly what was learned. Loading builds the
+model from the first and accepts the second only if every tensor is there, has its shape and is finite.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ltad.checkpoint.card import CONFIG, METRICS, README, TENSORS, CheckpointCard, ClassCard, DataCard, Parent
+from ltad.checkpoint.readme import model_card
+from ltad.config import LTADConfig, build_section
+from ltad.errors import CheckpointError
+from ltad.files import whole_file, write_text
+from ltad.foundation.base import Fingerprint, FoundationModel
+from ltad.judging.calibration import Calibration
+from ltad.judging.scoring import ScoreStatistics, neutral_statistics
+from ltad.model.ltad import LTAD, build_model
+from ltad.words import nearest_first
+
+FORMAT_VERSION = 3
+KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration", "parent"}
+MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
+STATISTICS = "statistics."  # prefix of the tensors that are not the model's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained model with its statistics, ready to predict."""
+
+    card: CheckpointCard
+    model: LTAD
+    statistics: ScoreStatistics
+
+
+def checkpoint_folders() -> Iterator[Path]:
+    """Every checkpoint folder below ``checkpoints/`` here and beside the package, in alphabetical order."""
+    roots = dict.fromkeys(r.resolve() for r in (Path("checkpoints"), Path(__file__).parents[2] / "checkpoints"))
+    found = {path.parent.name: path.parent for root in roots for path in sorted(root.glob(f"*/{CONFIG}"))}
+    yield from (found[name] for name in sorted(found))
+
+
+def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
+    """Find a checkpoint by its folder, or by the name of one that ships."""
+    if Path(name_or_folder, CONFIG).is_file():
+        return Path(name_or_folder)
+    return shipped_checkpoint(os.fspath(name_or_folder))
+
+
+def shipped_checkpoint(name: str) -> Path:
+    """Find a checkpoint by the name of one that ships; CheckpointError names those, the nearest first."""
+    folders = {folder.name: folder for folder in checkpoint_folders()}
+    if name not in folders:
+        existing = nearest_first(name, tuple(folders))
+        raise CheckpointError(f"There is no checkpoint “{name}”; those that exist: {existing}.")
+    return folders[name]
+
+
+def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
+    """Read everything but the tensors; CheckpointError says what is wrong."""
+    folder = Path(folder)
+    values = _read_json(folder / CONFIG)
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder.name} has format version {version!r}, this program reads {FORMAT_VERSION}: update the older one."
+        )
+    if values.keys() != KEYS:
+        missing, unexpected = sorted(KEYS - values.keys()), sorted(values.keys() - KEYS)
+        raise CheckpointError(f"{folder.name}/config.json has missing keys {missing} and unexpected keys {unexpected}.")
+    try:
+        card = CheckpointCard(
+            path=folder,
+            config=LTADConfig.from_dict(values["config"]),
+            foundation=build_section(Fingerprint, values["foundation"], "foundation"),
+            classes=tuple(build_section(ClassCard, c, "classes") for c in values["classes"]),
+            data=build_section(DataCard, values["data"], "data"),
+            calibration=_calibration(values["calibration"]),
+            metrics=_metrics(folder / METRICS),
+            parent=None if values["parent"] is None else build_section(Parent, values["parent"], "parent"),
+        )
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from error
+    names = set(card.class_names)
+    if len(names) != len(card.classes) or any(set(table) != names for table in vars(card.calibration).values()):
+        raise CheckpointError(f"{folder.name}/config.json is calibrated for other classes than it lists.")
+    return card
+
+
+def _metrics(path: Path) -> dict[str, Any] | None:
+    """``evaluate``'s table, if there is one."""
+    if not path.exists():
+        return None
+    table = _read_json(path)
+    if not {"classes", "mean"} <= table.keys():
+        raise CheckpointError(f"{path.parent.name}/{path.name} is not a table that “evaluate” wrote.")
+    return table
+
+
+def _calibration(values: dict[str, Any]) -> Calibration:
+    """Read the calibration; scores must be finite and ascending, since ranks are found by bisection."""
+    tables = {
+        key: {name: tuple(map(float, v)) for name, v in values[key].items()} for key in ("scores", "similarities")
+    }
+    for scores in (s for table in tables.values() for s in table.values()):
+        if list(scores) != sorted(scores) or not all(map(math.isfinite, scores)):
+            raise ValueError("calibration scores must be finite and ascending")
+    return Calibration(tables["scores"], tables["similarities"])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent.name} is no checkpoint: {path.name} is missing.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path.parent.name}/{path.name} is not valid JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path.parent.name}/{path.name} must hold an object.")
+    return values
+
+
+def save_checkpoint(checkpoint: Checkpoint) -> None:
+    """Write a checkpoint's folder, not measured yet; whatever checkpoint was there is gone.
+
+    ``config.json`` goes first and comes last: a folder that has it is whole.
+    """
+    card = checkpoint.card
+    card.path.mkdir(parents=True, exist_ok=True)
+    for name in (CONFIG, METRICS):
+        (card.path / name).unlink(missing_ok=True)
+    tensors = checkpoint.model.state_dict()
+    tensors |= {STATISTICS + name: tensor for name, tensor in checkpoint.statistics._asdict().items()}
+    tensors = {name: _stored(tensor) for name, tensor in tensors.items()}
+    with whole_file(card.path / TENSORS) as partial:
+        save_file(tensors, partial)
+    write_text(card.path / README, model_card(card))
+    values = {
+        "format_version": FORMAT_VERSION,
+        "config": card.config.to_dict(),
+        "foundation": card.foundation.to_dict(),
+        "classes": [vars(c) for c in card.classes],
+        "data": vars(card.data),
+        "calibration": vars(card.calibration),
+        "parent": card.parent and vars(card.parent),
+    }
+    write_text(card.path / CONFIG, json.dumps(values, indent=1, ensure_ascii=False))
+
+
+def add_metrics(folder: Path, table: dict[str, Any]) -> None:
+    """Write what ``evaluate`` measured into a checkpoint's folder, and into its model card."""
+    write_text(folder / METRICS, json.dumps(table, indent=1))
+    write_text(folder / README, model_card(read_card(folder)))
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """Half precision, or whole numbers as they are."""
+    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+
+
+def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: FoundationModel) -> Checkpoint:
+    """Load a checkpoint for the foundation model that it was trained on; CheckpointError says what does not fit."""
+    card = read_card(find_checkpoint(name_or_folder))
+    if card.foundation != foundation.fingerprint:
+        raise CheckpointError(
+            f"{card.name} was trained on {card.foundation.name} ({card.foundation.sha256[:8]}, "
+            f"{card.foundation.image_size} px), but the foundation model here is {foundation.fingerprint.name} "
+            f"({foundation.fingerprint.sha256[:8]}, {foundation.fingerprint.image_size} px)."
+        )
+    tensors = _read_tensors(card.path / TENSORS)
+    try:
+        model, statistics = untrained(card, foundation)
+    except ValueError as error:
+        raise CheckpointError(f"{card.name}/config.json cannot be used: {error}.") from error
+    expected = model.state_dict() | {STATISTICS + name: t for name, t in statistics._asdict().items()}
+    _check_tensors(card.name, tensors, expected)
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
+    model.eval().requires_grad_(False)
+    statistics = ScoreStatistics(*(tensors[STATISTICS + name] for name in ScoreStatistics._fields))
+    if not all((spread > 0).all() for spread in (statistics.residual_variance, statistics.memory_std, statistics.std)):
+        raise CheckpointError(f"{card.name}/model.safetensors has a spread that is not positive.")
+    return Checkpoint(card=card, model=model, statistics=statistics)
+
+
+def untrained(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, ScoreStatistics]:
+    """An untrained model and empty statistics, of the right shapes for the card's configuration and classes."""
+    tokens = torch.zeros(len(card.classes), card.config.prompts.tokens, foundation.token_size)
+    model = build_model(card.config, foundation, tokens)
+    (h, w), memories = model.patches.grid_size, len(model.memories)
+    return model, neutral_statistics(len(card.classes), memories, model.patches.feature_dim, h * w)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent.name} is no checkpoint: {path.name} is missing.")
+    if path.stat().st_size > MAX_TENSOR_FILE:
+        raise CheckpointError(f"{path.parent.name}/{path.name} is larger than {MAX_TENSOR_FILE // 1_000_000} MB.")
+    try:
+        return {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path.parent.name}/{path.name} is damaged: {error}.") from error
+
+
+def _check_tensors(name: str, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Refuse missing, extra, misshapen or non-finite tensors, by name."""
+    missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or extra:
+        raise CheckpointError(f"{name}/model.safetensors has missing tensors {missing} and unexpected tensors {extra}.")
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
+            shapes = f"{tuple(tensor.shape)} instead of {tuple(expected[key].shape)}"
+            raise CheckpointError(f"{name}/model.safetensors: {key} has the shape {shapes}.")
+        if tensor.dtype != expected[key].dtype:
+            raise CheckpointError(f"{name}/model.safetensors: {key} holds {tensor.dtype}, not {expected[key].dtype}.")
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{name}/model.safetensors: {key} has values that are not finite.")

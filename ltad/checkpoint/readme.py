@@ -1,0 +1,56 @@
+"""The ``README.md`` of a checkpoint folder: what it was trained on, how good it is, how to make it again."""
+
+from ltad.checkpoint.card import TENSORS, CheckpointCard
+from ltad.words import percent
+
+FRONT_MATTER = "---\nlibrary_name: ltad\ntags: [anomaly-detection, long-tailed]\n---"
+
+
+def model_card(card: CheckpointCard) -> str:
+    """The text for a checkpoint whose tensors are written, with figures where there are some."""
+    return "\n\n".join([FRONT_MATTER, f"# {card.name}", _what(card), _classes(card), _again(card)]) + "\n"
+
+
+def _what(card: CheckpointCard) -> str:
+    data = card.data
+    parent = f"- Adapted from: {card.parent.name}, sha256 `{card.parent.sha256}`.\n" if card.parent else ""
+    return (
+        f"An LTAD checkpoint (Ho, Peng, Vasconcelos, CVPR 2024, re-implemented) on the frozen foundation model "
+        f"`{card.foundation.name}` ({card.foundation.image_size} px, sha256 `{card.foundation.sha256[:16]}…`).\n\n"
+        f"{parent}- Data: {data.name}, imbalance `{data.imbalance}`, class order {data.order}, "
+        f"split `{data.split_hash}`.\n"
+        f"- Licence of the data: {data.licence or 'not stated; ask the owner of the data'}.\n"
+        f"- Tensors: {(card.path / TENSORS).stat().st_size / 1e6:.1f} MB, sha256 `{card.sha256()}`."
+    )
+
+
+def _classes(card: CheckpointCard) -> str:
+    measured = card.metrics["classes"] if card.metrics else {}
+    lines = [
+        "## Classes and figures",
+        "",
+        "Test images, per cent, class given; the interval is a 95 % bootstrap over images.",
+        "",
+        "| class | train | group | image AUROC | interval | pixel AUROC | AUPRO@0.3 | held-out normals |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for c in card.classes:
+        normals = len(card.calibration.scores[c.name])
+        lines.append(f"| {c.name} | {c.n_train} | {c.group} | {_row(measured.get(c.name))} | {normals} |")
+    for group, mean in (card.metrics or {"mean": {}})["mean"].items():
+        lines.append(f"| **mean over {group}** | | {mean['n_classes']} | {_row(mean)} | |")
+    return "\n".join(lines)
+
+
+def _row(figures: dict | None) -> str:
+    if figures is None:
+        return "n/a | n/a | n/a | n/a"
+    interval = figures["image_auroc_interval"]
+    span = f"{percent(interval[0])} to {percent(interval[1])}" if interval else "n/a"
+    image, pixel, overlap = (percent(figures[key]) for key in ("image_auroc", "pixel_auroc", "aupro_30"))
+    return f"{image} | {span} | {pixel} | {overlap}"
+
+
+def _again(card: CheckpointCard) -> str:
+    commands = f"{card.data.command}\npython -m ltad evaluate --data DATA --checkpoint {card.name}"
+    return f"## Make it again\n\n```\n{commands}\n```"

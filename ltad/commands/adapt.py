@@ -1,0 +1,111 @@
+"""``ltad adapt``: a checkpoint and a few good photographs in, a checkpoint that knows one product more out."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from ltad.checkpoint.card import summarise
+from ltad.commands import DONE
+from ltad.commands.options import add_checkpoint, add_features, open_features, open_predictor
+from ltad.commands.progress import Bars, Lines
+from ltad.data import DEFECTIVE
+from ltad.data.listing import photograph_sample
+from ltad.evaluation.before_after import before_and_after, in_words
+from ltad.files import write_text
+from ltad.inspection.predictor import Predictor
+from ltad.photos.gather import gather
+from ltad.photos.pile import Photograph, Pile
+from ltad.training.adaptation import DEFAULT_MINUTES, adapt, steps_for
+from ltad.training.check import check_photographs
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What is learned from, what it is called, how long it takes, and where it goes."""
+    parser.add_argument("--images", required=True, type=Path, metavar="DIR|ZIP", help="good photographs, 4 at least")
+    add_checkpoint(parser)
+    parser.add_argument("--class-name", required=True, metavar="NEW|EXISTING")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--minutes", type=float, default=DEFAULT_MINUTES, metavar="M", help="of training, on two CPU cores"
+    )
+    parser.add_argument("--start", metavar="WORD", help="from which the name starts; left out: the nearest known name")
+    parser.add_argument(
+        "--exclude", nargs="+", default=[], metavar="FILE", help="photographs that are not to be learned"
+    )
+    parser.add_argument("--checked", action="store_true", help="the photographs were looked at before: say nothing")
+    parser.add_argument(
+        "--defective",
+        type=Path,
+        metavar="DIR|ZIP",
+        help="defective ones, only to measure with; X_mask marks those of X",
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what changed as JSON, too")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-replay", action="store_true", help="let the other classes fade, to see what replay does")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    add_features(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Adapt, measure what it changed, and print that."""
+    settings = replace(steps_for(options.minutes), seed=options.seed)
+    if options.no_replay:
+        settings = replace(settings, replayed=0)
+    store = open_features(options)
+    store = {} if store is None else store  # each photograph is encoded once, wherever it is asked for
+    parent, told = open_predictor(options, store), Lines() if options.json else Bars()
+    with TemporaryDirectory() as folder:
+        good = _good(gather([options.images], Path(folder, "good")).good(), parent, options, told)
+        defective = Pile()
+        if options.defective:
+            defective = gather([options.defective], Path(folder, "defective")).with_masks().readable()
+        for refusal in (*good.refused, *defective.refused):
+            told.leave_out(refusal)
+        samples = [photograph_sample(each, options.class_name) for each in good.photographs]
+        checkpoint = adapt(
+            parent.checkpoint,
+            samples,
+            options.class_name,
+            parent.foundation,
+            settings,
+            options.output,
+            command=options.command_line,
+            start=options.start,
+            resume=options.resume,
+            store=store,
+            progress=told,
+            watch=told.watch if isinstance(told, Lines) else None,
+        )
+        spoilt = [photograph_sample(each, options.class_name, DEFECTIVE) for each in defective.photographs]
+        adapted = Predictor(parent.foundation, checkpoint, store)
+        changes = before_and_after(parent, adapted, options.class_name, samples, spoilt, told)
+    told.close()
+    if options.report:
+        write_text(options.report, json.dumps(changes, indent=1))
+    if options.json:
+        print(json.dumps(summarise(checkpoint.card) | {"changes": changes}))
+    else:
+        print(f"wrote {options.output}\n{in_words(changes)}")
+    return DONE
+
+
+def _good(pile: Pile, parent: Predictor, options: argparse.Namespace, told: Bars | Lines) -> Pile:
+    """The photographs to learn from, by name, after a look at them unless somebody had one before."""
+    if options.checked:
+        pile = pile.readable()
+    else:
+        check = check_photographs(pile, parent.encoder, told)
+        for each in check.photographs:
+            if not _is_excluded(each.photograph, options.exclude) and (remarks := each.remarks()):
+                print(f"look at “{each.name}”: it {', and it '.join(remarks)}", file=sys.stderr)
+        pile = Pile(tuple(each.photograph for each in check.photographs), check.refused)
+    kept = [each for each in pile.photographs if not _is_excluded(each, options.exclude)]
+    return pile._replace(photographs=tuple(sorted(kept, key=lambda each: (each.name, each.path))))
+
+
+def _is_excluded(photograph: Photograph, names: Sequence[str]) -> bool:
+    return photograph.name in names or PurePosixPath(photograph.name).name in names

@@ -1,0 +1,26 @@
+"""``ltad splits``: which training images a long tail leaves, as a file that other programs read, too."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ltad.commands import DONE
+from ltad.commands.options import add_data, open_split
+from ltad.data.longtail import draw_long_tail, tail_classes, write_split
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The data set, its tail, and the file."""
+    add_data(parser)
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the split and draw it."""
+    dataset = open_split(options)
+    write_split(dataset, options.output)
+    counts = dataset.train_counts
+    row = {"counts": counts, "tail": sorted(tail_classes(counts)), "total": len(dataset.train)}
+    row |= {"imbalance_factor": max(counts.values()) / min(counts.values()), "output": str(options.output)}
+    print(json.dumps(row) if options.json else draw_long_tail(counts))
+    return DONE

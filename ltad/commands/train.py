@@ -1,0 +1,56 @@
+"""``ltad train``: a data set in, a measured checkpoint out."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ltad.checkpoint.card import DataCard
+from ltad.checkpoint.folder import add_metrics
+from ltad.commands import DONE
+from ltad.commands.options import add_data, add_features, open_features, open_split
+from ltad.commands.progress import Bars
+from ltad.config import PRESETS
+from ltad.data.longtail import split_hash
+from ltad.evaluation.table import evaluate, format_table
+from ltad.foundation import load_foundation
+from ltad.inspection.predictor import Predictor
+from ltad.training.training import train
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What it is trained on, how, and where it goes."""
+    add_data(parser)
+    parser.add_argument(
+        "--foundation", default="align-mini", metavar="NAME", help="frozen model: align-mini, align, open_clip:ARCH/TAG"
+    )
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the new checkpoint")
+    parser.add_argument("--preset", default="default", choices=("default", "paper"), help="all settings at once")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    parser.add_argument("--licence", default="", metavar="TEXT", help="licence of the data, for the model card")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted training of the same settings")
+    add_features(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, measure, and print the table."""
+    config = PRESETS[options.preset]().override(*options.settings)
+    dataset = open_split(options)
+    foundation = load_foundation(options.foundation)
+    data = DataCard(
+        name=dataset.name,
+        imbalance=options.imbalance,
+        order=options.order,
+        split_hash=split_hash(dataset),
+        licence=options.licence or dataset.licence,
+        command=options.command_line,
+    )
+    store, bars = open_features(options), Bars()
+    checkpoint = train(
+        dataset, foundation, config, options.output, data=data, resume=options.resume, store=store, progress=bars
+    )
+    table = evaluate(dataset, Predictor(foundation, checkpoint), progress=bars) if dataset.test else None
+    bars.close()
+    if table:
+        add_metrics(options.output, table)
+    print(json.dumps(table) if options.json else format_table(table) if table else f"wrote {options.output}")
+    return DONE

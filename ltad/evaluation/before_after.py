@@ -1,0 +1,198 @@
+"""What an adaptation changed: the taught class before and after, and what became of the others.
+
+Ours. Everything here only measures: nothing of it is learned from, and no threshold is chosen by it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltad.data import Sample
+from ltad.data.demo import demo_dataset
+from ltad.evaluation import metrics
+from ltad.foundation.features import ENCODE_BATCH, Encoder
+from ltad.inspection.prediction import ALL, Prediction
+from ltad.inspection.predictor import AUTO, Predictor
+from ltad.model.losses import reconstruction_loss
+from ltad.model.ltad import LTAD
+from ltad.photos.frame import map_to_image, resize_mask
+from ltad.progress import Progress, Stage
+from ltad.words import percent
+
+OTHERS = Stage("others")
+DRAWN = 32  # images per known class on which both models are compared
+DEMO = "demo"  # the data set that can be rendered again, wherever the checkpoint is
+DEMO_TEST = {"test_good": 10, "test_defective_per_type": 2}  # images of each class
+
+
+def before_and_after(
+    parent: Predictor,
+    adapted: Predictor,
+    class_name: str,
+    good: Sequence[Sample],
+    defective: Sequence[Sample],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compare an adapted checkpoint with its parent, as plain JSON values.
+
+    ``before`` and ``after`` have the class's image scores as multiples of the threshold, good and defective apart,
+    the image AUROC between the two, the pixel AUROC within the masked defective photographs, and the share that was
+    recognised as the class. None stands for what is undefined. The parent judges a class that it does not have as
+    the nearest one that it has. After, the good photographs have the scores of models that had not seen them.
+    ``others`` has a row for every other class, see ``_others``.
+    """
+    is_new = class_name not in parent.card.class_names
+    before = _judged(parent, AUTO if is_new else class_name, class_name, good, defective, "before", progress)
+    after = _judged(adapted, class_name, class_name, good, defective, "after", progress)
+    held_out = Counter(adapted.card.calibration.scores[class_name])
+    held_out -= Counter(parent.card.calibration.scores.get(class_name, ()))
+    rate = adapted.card.config.calibration.false_alarm_rate
+    after["good"] = [
+        round(adapted.card.calibration.judge(score, class_name, rate).ratio, 4) for score in sorted(held_out.elements())
+    ]
+    return {
+        "class": class_name,
+        "is_new": is_new,
+        "before": before | _separation(before),
+        "after": after | _separation(after),
+        "others": _others(parent, adapted, class_name, progress),
+    }
+
+
+def _judged(
+    predictor: Predictor,
+    judged_as: str,
+    class_name: str,
+    good: Sequence[Sample],
+    defective: Sequence[Sample],
+    stage: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The scores of the class's photographs by one checkpoint."""
+    scores: dict[int, list[float]] = {0: [], 1: []}
+    masks, maps, recognised = [], [], 0
+    size = predictor.foundation.fingerprint.image_size
+    samples = [*good, *defective]
+    for done, (sample, prediction) in enumerate(_predictions(predictor, judged_as, samples), start=1):
+        scores[sample.label].append(round(prediction.judgement.ratio, 4))
+        recognised += prediction.known and prediction.matches[0].name == class_name
+        if sample.label and sample.read_mask:
+            masks.append(resize_mask(sample.read_mask(), size))
+            maps.append(map_to_image(prediction.patch_maps[ALL], size, size))
+        progress(Stage(stage), done, len(samples))
+    marked = any(mask.any() for mask in masks) and not all(mask.all() for mask in masks)
+    return {
+        "good": scores[0],
+        "defective": scores[1],
+        "recognised": recognised / len(samples),
+        "pixel_auroc": metrics.pixel_auroc(masks, maps) if marked else None,
+    }
+
+
+def _predictions(
+    predictor: Predictor, judged_as: str, samples: Sequence[Sample]
+) -> Iterator[tuple[Sample, Prediction]]:
+    predictions = predictor.predict_many((sample.read() for sample in samples), judged_as)
+    for sample, prediction in zip(samples, predictions, strict=True):
+        if not isinstance(prediction, Prediction):
+            raise prediction
+        yield sample, prediction
+
+
+def _separation(side: dict[str, Any]) -> dict[str, Any]:
+    """How well good and defective are told apart, and how many of each are over the threshold."""
+    good, defective = side["good"], side["defective"]
+    labels = [0] * len(good) + [1] * len(defective)
+    return {
+        "image_auroc": metrics.image_auroc(labels, good + defective) if good and defective else None,
+        "false_alarms": float(np.mean(np.array(good) > 1)) if good else None,
+        "found": float(np.mean(np.array(defective) > 1)) if defective else None,
+    }
+
+
+def _others(parent: Predictor, adapted: Predictor, class_name: str, progress: Progress) -> list[dict[str, Any]]:
+    """What became of every other class.
+
+    reconstruction: the error on ``DRAWN`` images that the parent's generator draws of it, as a multiple of the
+    parent's: over 1 = something was lost; below it, as replay trains on such images. recognised: whether its mean
+    training image still is nearest to its own name. image_auroc, class_accuracy: before and after, on ``DEMO_TEST``
+    images of the demo factory where the parent learned that; None otherwise.
+    """
+    others = [name for name in parent.card.class_names if name != class_name]
+    errors = _reconstruction_errors(parent.checkpoint.model, adapted.checkpoint.model, parent.card.config.seed)
+    nearest = adapted.checkpoint.model.match(parent.checkpoint.model.class_embeddings).argmax(1).tolist()
+    figures = _on_the_demo(parent, adapted, others, progress) if parent.card.data.base == DEMO else {}
+    rows = []
+    for name in others:
+        class_id = parent.card.class_id(name)
+        row = {"name": name, "reconstruction": round(errors[class_id], 4), "recognised": nearest[class_id] == class_id}
+        rows.append(row | figures.get(name, {"image_auroc": None, "class_accuracy": None}))
+    return rows
+
+
+def _on_the_demo(
+    parent: Predictor, adapted: Predictor, names: Sequence[str], progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """Image AUROC, class given, and share of images recognised, before and after, on some of the demo's test images."""
+    test = demo_dataset(train=0, **DEMO_TEST).test
+    names = [name for name in names if any(sample.class_name == name for sample in test)]
+    rows = {}
+    for done, name in enumerate(names):
+        progress(OTHERS, done, len(names))
+        rows[name] = _figures([sample for sample in test if sample.class_name == name], (parent, adapted), name)
+    progress(OTHERS, len(names), len(names))
+    return rows
+
+
+def _figures(samples: Sequence[Sample], predictors: Sequence[Predictor], class_name: str) -> dict[str, list[float]]:
+    """Image AUROC and share of images recognised by each predictor, of one class; they share one image tower."""
+    encoder = Encoder(predictors[0].foundation)
+    scores: list[list[float]] = [[] for _ in predictors]
+    own: list[list[bool]] = [[] for _ in predictors]
+    for start in range(0, len(samples), ENCODE_BATCH):
+        chunk = samples[start : start + ENCODE_BATCH]
+        features = encoder.encode(encoder.tensors([sample.read() for sample in chunk]))
+        for i, predictor in enumerate(predictors):
+            class_id = predictor.card.class_id(class_name)
+            scored = predictor.score(features, torch.full((len(chunk),), class_id, device=features.embedding.device))
+            scores[i] += scored.image_scores.tolist()
+            own[i] += (scored.similarities.argmax(1) == class_id).tolist()
+    labels = [sample.label for sample in samples]
+    return {
+        "image_auroc": [metrics.image_auroc(labels, each) for each in scores],
+        "class_accuracy": [round(float(np.mean(each)), 4) for each in own],
+    }
+
+
+@torch.no_grad()
+def _reconstruction_errors(parent: LTAD, adapted: LTAD, seed: int) -> list[float]:
+    """How many times the parent's error the adapted model makes on drawn images of every class of the parent."""
+    generator = torch.Generator().manual_seed(seed)
+    ratios = []
+    for name in parent.name_features:
+        patches = parent.patches(parent.synthesis.draw(name.expand(DRAWN, -1), generator))
+        ratios.append(_error(adapted, patches) / _error(parent, patches))
+    return ratios
+
+
+def _error(model: LTAD, patches: Tensor) -> float:
+    return float(reconstruction_loss(model.reconstruction(patches), patches))
+
+
+def in_words(changes: dict[str, Any]) -> str:
+    """What an adaptation changed, in a few lines."""
+    name, before, after = changes["class"], changes["before"], changes["after"]
+    lines = [f"{name}: recognised {percent(before['recognised'])} % before, {percent(after['recognised'])} % after"]
+    for key, title in (("image_auroc", "image AUROC"), ("pixel_auroc", "pixel AUROC")):
+        if after[key] is not None:
+            lines.append(f"{name}: {title} {percent(before[key])} before, {percent(after[key])} after")
+    for row in changes["others"]:
+        fared = f"reconstruction error {row['reconstruction']:.2f} times what it was"
+        if row["image_auroc"]:
+            fared += ", image AUROC {} before, {} after".format(*map(percent, row["image_auroc"]))
+        lines.append(f"{row['name']}: {fared}{'' if row['recognised'] else '; it is now taken for another class'}")
+    return "\n".join(lines)

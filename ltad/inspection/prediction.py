@@ -1,0 +1,160 @@
+"""``Prediction``: what is known of one photograph, and how it is told to programs.
+
+The scores are the model's; the verdict and the places that stand out follow from them at a false-alarm rate.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from ltad.checkpoint.card import CheckpointCard
+from ltad.judging.calibration import DIGITS, Judgement
+from ltad.judging.regions import Region
+from ltad.photos.decode import Photo
+from ltad.photos.frame import map_to_image
+
+ALL = "all"  # parts together
+MOST_MATCHES = 5  # classes that a report names
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class ClassMatch:
+    """How well an image fits a learned name: cosine similarity in [-1, 1]."""
+
+    name: str
+    similarity: float
+
+
+class ClassVerdict(NamedTuple):
+    """What a photograph would be as one of the classes."""
+
+    match: ClassMatch
+    judgement: Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What is known of one photograph.
+
+    card: of the checkpoint that scored it. photo: the photograph, or a small picture in its place, see ``small``;
+    size: (width, height) of the photograph itself. matches: every class, the most similar first. known: False where
+    the name of the class it was judged as does not fit the image. patch_maps: (h, w) each, in standard deviations
+    above normal, the scores of the patches under "all", and those of reconstruction and of semantics alone under their
+    names. image_score, part_scores: of the image, in the same unit. seconds: per step.
+    """
+
+    card: CheckpointCard
+    photo: Photo
+    size: tuple[int, int]
+    class_name: str
+    matches: tuple[ClassMatch, ...]
+    known: bool
+    patch_maps: dict[str, np.ndarray]
+    image_score: float
+    part_scores: dict[str, float]
+    judgement: Judgement
+    seconds: dict[str, float]
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the checkpoint."""
+        return self.card.name
+
+    @property
+    def foundation(self) -> str:
+        """The name of its foundation model."""
+        return self.card.foundation.name
+
+    @property
+    def similarity(self) -> float:
+        """Cosine similarity of the image to the name of the class it was judged as."""
+        return next(m.similarity for m in self.matches if m.name == self.class_name)
+
+    @property
+    def margin(self) -> float:
+        """How much better that name fits than the best other one; negative where another fits better."""
+        others = [m.similarity for m in self.matches if m.name != self.class_name]
+        return self.similarity - max(others) if others else 0.0
+
+    @property
+    def state(self) -> str:
+        """What a person is told first: the verdict, or "unknown" where the class does not fit."""
+        return self.judgement.verdict if self.known else UNKNOWN
+
+    @cached_property
+    def anomaly_map(self) -> np.ndarray:
+        """The map (H, W) float32 in the photograph's pixels, in standard deviations above normal."""
+        return map_to_image(self.patch_maps[ALL], *self.size)
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """The places over the judgement's threshold, the highest peak first."""
+        return self.judgement.places(self.patch_maps[ALL], self.size)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the photograph to read it, and what a person should know before trusting the verdict."""
+        return self.photo.notes + self._doubts()
+
+    def _doubts(self) -> tuple[str, ...]:
+        doubts = []
+        name, nearest = self.class_name, self.matches[0].name
+        if not self.known and nearest != name:
+            doubts.append(
+                f"the image does not look like “{name}”, which was given; the nearest learned class is “{nearest}”"
+            )
+        elif not self.known:
+            doubts.append(
+                "unknown product: the image fits none of the learned classes well, so the verdict, made as "
+                f"“{name}”, means little"
+            )
+        if self.judgement.borrowed:
+            own = len(self.card.calibration.scores[name])
+            doubts.append(
+                f"“{name}” has only {own} held-out normal images; the threshold was borrowed from the "
+                f"{self.judgement.normals} normal images of all classes"
+            )
+        return tuple(doubts)
+
+    def at(self, rate: float) -> Self:
+        """The same scores, judged at another false-alarm rate in (0, 1)."""
+        return replace(self, judgement=self.card.calibration.judge(self.image_score, self.class_name, rate))
+
+    def small(self, side: int) -> Self:
+        """The same with a picture of no more than ``side`` pixels a side in the photograph's place, to keep many."""
+        picture = self.photo.image.copy()
+        picture.thumbnail((side, side))
+        return replace(self, photo=replace(self.photo, image=picture))
+
+    def report(self) -> dict[str, Any]:
+        """The prediction as plain JSON values, as the web interface and the commands give it."""
+        judgement = self.judgement
+        return {
+            "verdict": judgement.verdict,
+            "image_score": judgement.score,
+            "threshold": round(judgement.threshold, DIGITS),
+            "p_value": round(judgement.p_value, DIGITS),
+            "normals": judgement.normals,
+            "class": {
+                "name": self.class_name,
+                "similarity": round(self.similarity, DIGITS),
+                "margin": round(self.margin, DIGITS),
+                "known": self.known,
+            },
+            "top_classes": [
+                {"name": m.name, "similarity": round(m.similarity, DIGITS)} for m in self.matches[:MOST_MATCHES]
+            ],
+            "scores": {part: round(score, DIGITS) for part, score in self.part_scores.items()},
+            "regions": [
+                {"box": list(region.box), "area": region.area, "peak": round(region.peak, DIGITS)}
+                for region in self.regions
+            ],
+            "checkpoint": self.checkpoint,
+            "foundation": self.foundation,
+            "image_size": list(self.size),
+            "notes": list(self.notes),
+            "seconds": {step: round(seconds, 4) for step, seconds in self.seconds.items()},
+        }

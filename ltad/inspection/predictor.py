@@ -1,0 +1,243 @@
+"""``Predictor``: a photograph in, a ``Prediction`` out. Stateless, so that many visitors can share one.
+
+Two levels: ``predict`` works in the land of photographs and ``predict_tensors`` on batches, which is what the
+evaluation measures; both score in the same place.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ltad.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint, read_card
+from ltad.errors import ImageError
+from ltad.foundation import FoundationModel, ImageFeatures, load_foundation
+from ltad.foundation.features import Encoder, Store
+from ltad.foundation.vocabulary import nearest_words
+from ltad.inspection.prediction import ALL, ClassMatch, ClassVerdict, Prediction
+from ltad.judging.scoring import combine, fuse, image_scores, raw_scores, standardise
+from ltad.photos.decode import Photo, open_photo
+
+Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image  # of a photograph
+AUTO = "auto"
+NEAREST_WORDS = 5
+BATCH = 8  # photographs that are scored together; more would make the first ones wait
+MOST_JUDGED = 12  # classes as which one photograph is judged
+
+
+class ScoredBatch(NamedTuple):
+    """What a batch of B images scores.
+
+    class_ids: (B,), given or predicted. similarities: (B, K), cosine to every pseudo class name.
+    anomaly_maps: (B, h, w) and image_scores: (B,), in standard deviations above normal, higher = more anomalous.
+    part_maps, part_scores: the same of "reconstruction" and of "semantic" alone.
+    """
+
+    class_ids: Tensor
+    similarities: Tensor
+    anomaly_maps: Tensor
+    image_scores: Tensor
+    part_maps: dict[str, Tensor]
+    part_scores: dict[str, Tensor]
+
+
+class Predictor:
+    """A checkpoint on its foundation model; store: where the features of what it sees are kept, if anywhere."""
+
+    def __init__(self, foundation: FoundationModel, checkpoint: Checkpoint, store: Store | None = None) -> None:
+        self.foundation = foundation
+        self.checkpoint = checkpoint
+        self.card = checkpoint.card
+        self.encoder = Encoder(foundation, store)
+        self._model = checkpoint.model
+        self._statistics = checkpoint.statistics
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        name_or_folder: str | os.PathLike[str],
+        foundation: FoundationModel | None = None,
+        store: Store | None = None,
+    ) -> Self:
+        """Load a checkpoint by name or folder, and its foundation model unless one is given."""
+        folder = find_checkpoint(name_or_folder)
+        foundation = foundation or load_foundation(read_card(folder).foundation.name)
+        return cls(foundation, load_checkpoint(folder, foundation), store)
+
+    def predict(
+        self,
+        source: Source,
+        class_name: str = AUTO,
+        false_alarm_rate: float | None = None,
+    ) -> Prediction:
+        """Judge one photograph.
+
+        class_name: a class of the checkpoint, or "auto" to take the one whose learned name is nearest.
+        false_alarm_rate: of normal images, in (0, 1); None takes the checkpoint's own.
+        Raises ImageError for what is no photograph, ValueError for an unknown class.
+        """
+        (prediction,) = self.predict_many([source], class_name, false_alarm_rate)
+        if isinstance(prediction, ImageError):
+            raise prediction
+        return prediction
+
+    def predict_many(
+        self, sources: Iterable[Source], class_name: str = AUTO, false_alarm_rate: float | None = None
+    ) -> Iterator[Prediction | ImageError]:
+        """Judge photographs as ``predict`` does, ``BATCH`` at a time; in place of what is no photograph, what is wrong.
+
+        Each prediction's seconds are its share of its batch's.
+        """
+        given = None if class_name == AUTO else self.card.class_id(class_name)
+        rate = self.card.config.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+        remaining = iter(sources)
+        while chunk := list(islice(remaining, BATCH)):
+            clock = _Clock()
+            opened = [_open(source) for source in chunk]
+            photos = [photo for photo in opened if isinstance(photo, Photo)]
+            predictions = self._predictions(photos, given, rate, clock) if photos else iter(())
+            yield from [each if isinstance(each, ImageError) else next(predictions) for each in opened]
+
+    def _predictions(
+        self, photos: list[Photo], given: int | None, rate: float, clock: "_Clock"
+    ) -> Iterator[Prediction]:
+        """Score one batch and give its predictions."""
+        images = self.encoder.tensors([photo.image for photo in photos])
+        clock.lap("decode")
+        features = self.encoder.encode(images)
+        clock.lap("encode")
+        device = features.embedding.device
+        scored = self.score(features, None if given is None else torch.full((len(photos),), given, device=device))
+        clock.lap("score")
+        shared = {step: seconds / len(photos) for step, seconds in clock.seconds.items()}
+        for i, photo in enumerate(photos):
+            yield self._prediction(photo, scored, i, rate, shared)
+
+    def _prediction(
+        self, photo: Photo, scored: ScoredBatch, i: int, rate: float, seconds: dict[str, float]
+    ) -> Prediction:
+        """What is known of the i-th photograph of a batch; seconds are those that it took so far."""
+        clock = _Clock()
+        class_id = int(scored.class_ids[i])
+        name, score = self.card.class_names[class_id], float(scored.image_scores[i])
+        prediction = Prediction(
+            card=self.card,
+            photo=photo,
+            size=photo.image.size,
+            class_name=name,
+            matches=self._matches(scored.similarities[i]),
+            known=self.card.calibration.is_known(name, float(scored.similarities[i, class_id])),
+            patch_maps={ALL: scored.anomaly_maps[i].numpy()}
+            | {part: maps[i].numpy() for part, maps in scored.part_maps.items()},
+            image_score=score,
+            part_scores={part: float(scores[i]) for part, scores in scored.part_scores.items()},
+            judgement=self.card.calibration.judge(score, name, rate),
+            seconds=dict(seconds),
+        )
+        _ = prediction.anomaly_map, prediction.regions  # drawn here, so that their time is told
+        clock.lap("render")
+        prediction.seconds.update(clock.seconds)
+        return prediction
+
+    @torch.no_grad()
+    def judge_as_each(self, source: Source) -> list[ClassVerdict]:
+        """Judge a photograph as each class that it is similar to, ``MOST_JUDGED`` at most, the most similar first."""
+        features = self._look_at(source)
+        matches = self._matches(self._model.match(features.embedding)[0])[:MOST_JUDGED]
+        ids = [self.card.class_id(match.name) for match in matches]
+        class_ids = torch.tensor(ids, device=features.embedding.device)
+        maps = tuple(m.expand(len(class_ids), -1, -1, -1) for m in features.maps)
+        many = ImageFeatures(maps, features.embedding.expand(len(class_ids), -1))
+        calibration, rate = self.card.calibration, self.card.config.calibration.false_alarm_rate
+        scores = self.score(many, class_ids).image_scores.tolist()
+        pairs = zip(matches, scores, strict=True)
+        return [ClassVerdict(match, calibration.judge(score, match.name, rate)) for match, score in pairs]
+
+    def predict_tensors(self, batch: Tensor, class_ids: Tensor | None = None) -> ScoredBatch:
+        """Score (B, 3, S, S) images in [0, 1] as the given classes (B,), or as the nearest ones."""
+        return self.score(self.encoder.encode(batch), class_ids)
+
+    @torch.no_grad()
+    def score(self, features: ImageFeatures, class_ids: Tensor | None = None) -> ScoredBatch:
+        """Score B images, given what the image tower says of them, as the given classes (B,), or the nearest ones."""
+        scoring, grid = self.card.config.scoring, self._model.patches.grid_size
+        similarities = self._model.match(features.embedding)
+        class_ids = similarities.argmax(1) if class_ids is None else class_ids
+        output = self._model(features.maps, class_ids)
+        normal = self._statistics.of(class_ids)
+        raw = raw_scores(output, normal, self.card.config, grid)
+        usual = (normal.memory_mean, normal.memory_std), (normal.mean, normal.std)
+        parts = combine(standardise(raw, *usual), self.card.config)
+        scores = fuse(parts, scoring.semantic_weight)
+        return ScoredBatch(
+            class_ids=class_ids,
+            similarities=similarities,
+            anomaly_maps=scores.unflatten(1, grid),
+            image_scores=image_scores(scores, scoring.top_fraction),
+            part_maps={name: part.unflatten(1, grid) for name, part in parts._asdict().items()},
+            part_scores={name: image_scores(part, scoring.top_fraction) for name, part in parts._asdict().items()},
+        )
+
+    def match_classes(self, source: Source) -> list[dict[str, Any]]:
+        """Compare a photograph with every learned name, the most similar first.
+
+        nearest_words are the vocabulary's words nearest to the name's tokens: what the model would call the class,
+        as far as words go.
+        """
+        similarities = self._model.match(self.embed(source)[None])[0]
+        words = self.nearest_words()
+        cards = {card.name: card for card in self.card.classes}
+        return [
+            {
+                "name": match.name,
+                "similarity": round(match.similarity, 5),
+                "nearest_words": words[match.name],
+                "n_train": cards[match.name].n_train,
+                "group": cards[match.name].group,
+            }
+            for match in self._matches(similarities)
+        ]
+
+    def embed(self, source: Source) -> Tensor:
+        """Place a photograph in the joint space of images and names: (J,), unit length."""
+        return self._look_at(source).embedding[0]
+
+    def nearest_words(self) -> dict[str, list[str]]:
+        """The vocabulary's words nearest to each learned name's tokens, by cosine in the space of word embeddings."""
+        tokens = self._model.prompts.class_tokens  # (K, L, token size)
+        nearest = nearest_words(self.foundation, tokens.mean(1), NEAREST_WORDS)
+        return {name: [w.word for w in near] for name, near in zip(self.card.class_names, nearest, strict=True)}
+
+    def _look_at(self, source: Source) -> ImageFeatures:
+        """What the image tower says of one photograph."""
+        return self.encoder.encode(self.encoder.tensors([open_photo(source).image]))
+
+    def _matches(self, similarities: Tensor) -> tuple[ClassMatch, ...]:
+        order = similarities.argsort(descending=True).tolist()
+        return tuple(ClassMatch(self.card.class_names[i], float(similarities[i])) for i in order)
+
+
+def _open(source: Source) -> Photo | ImageError:
+    try:
+        return open_photo(source)
+    except ImageError as error:
+        return error
+
+
+class _Clock:
+    """Seconds of the named steps of one prediction."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        """Book the time since the last lap under ``step``."""
+        now = time.perf_counter()
+        self.seconds[step] = now - self._last
+        self._last = now

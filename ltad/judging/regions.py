@@ -1,0 +1,39 @@
+"""The places of a map that stand out: connected, above a threshold, measured in the photograph's pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch.nn.functional import interpolate
+
+REGION_GRID = 256  # pixels; regions are found on a map of this side and then measured in the image's pixels
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected place above the threshold: box (x, y, width, height) and area in pixels, peak in the map's unit."""
+
+    box: tuple[int, int, int, int]
+    area: int
+    peak: float
+
+
+def find_regions(anomaly_map: np.ndarray, threshold: float, size: tuple[int, int]) -> tuple[Region, ...]:
+    """Connected places of a patch map (h, w) above the threshold, the highest peak first.
+
+    size: (width, height) of the image in whose pixels boxes and areas are given. Touching corners connect.
+    """
+    width, height = size
+    grid = torch.from_numpy(np.ascontiguousarray(anomaly_map, dtype=np.float32))[None, None]
+    fine = interpolate(grid, (REGION_GRID, REGION_GRID), mode="bilinear", align_corners=False)[0, 0].numpy()
+    labels, _ = ndimage.label(fine > threshold, structure=np.ones((3, 3)))
+    sx, sy = width / REGION_GRID, height / REGION_GRID
+    regions = []
+    for index, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
+        inside = labels[rows, columns] == index
+        x, y = min(round(columns.start * sx), width - 1), min(round(rows.start * sy), height - 1)
+        box = (x, y, max(1, round(columns.stop * sx) - x), max(1, round(rows.stop * sy) - y))
+        area = max(1, round(int(inside.sum()) * sx * sy))
+        regions.append(Region(box, area, float(fine[rows, columns][inside].max())))
+    return tuple(sorted(regions, key=lambda region: -region.peak))

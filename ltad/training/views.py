@@ -1,0 +1,107 @@
+"""Turned and mirrored copies of a class's few images, where its own images show that such copies are normal.
+
+Our addition to the paper, for the tail: seven screws that lie anyhow become fifty-six. Whether a turn leaves a class
+what it is cannot be known beforehand (a connector upside down is a defect), so the normals decide: a turned image must
+be about as near to other images of its class as they are to each other.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ltad.config import ViewsConfig
+from ltad.data import Sample
+from ltad.foundation.features import Encoder, Features
+from ltad.model.memory import nearest_distance
+from ltad.model.patches import channel_statistics
+from ltad.progress import Progress, Stage
+
+TURNS = range(1, 8)  # quarter turns, then those of the mirrored image; 0 would be the image as it is
+PROBED = 12  # images of a class that are asked about its turns
+PROBE_STRIDE = 16  # pixels: patches of about this stride are compared
+
+
+class Views(NamedTuple):
+    """Features of the copies, and which training image (copies,) each was made of."""
+
+    features: Features
+    sources: Tensor
+
+
+def turned(image: Tensor, turn: int) -> Tensor:
+    """Turn an image (3, S, S) by 90 degrees ``turn`` times, and mirror it if ``turn`` is 4 or more."""
+    quarter = torch.rot90(image, turn % 4, (1, 2))
+    return quarter.flip(2) if turn >= 4 else quarter
+
+
+def make_views(
+    samples: Sequence[Sample],
+    features: Features,
+    encoder: Encoder,
+    config: ViewsConfig,
+    seed: int,
+    progress: Progress,
+) -> Views | None:
+    """Make the copies that classes of few images may have; None where there are none.
+
+    features: of the samples, in their order.
+    """
+    chosen: list[tuple[int, int]] = []
+    for class_id in features.class_ids.unique().tolist():
+        members = (features.class_ids == class_id).nonzero()[:, 0]
+        missing = config.wanted - len(members)
+        if missing > 0 and len(members) > 1:
+            turns = symmetries(samples, features, members, encoder, config.tolerance, progress)
+            pairs = [(int(member), turn) for member in members for turn in turns]
+            order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
+            chosen += [pairs[i] for i in sorted(order[:missing].tolist())]
+    if not chosen:
+        return None
+    sources = torch.tensor([member for member, _ in chosen], device=features.class_ids.device)
+    images, class_ids = _turned_images(samples, chosen, encoder), features.class_ids[sources]
+    return Views(encoder.features(images, class_ids, Stage("views"), progress, keep=False), sources)
+
+
+def symmetries(
+    samples: Sequence[Sample],
+    features: Features,
+    members: Tensor,
+    encoder: Encoder,
+    tolerance: float,
+    progress: Progress,
+) -> list[int]:
+    """Find the turns that leave a class (members: indices of its images, two at least) what it is.
+
+    Two halves of its images each say how far the patches of the other half are from their nearest ones. A turn is
+    accepted if that distance grows by a factor of ``tolerance`` at most.
+    """
+    probed = members[:: max(1, len(members) // PROBED)][:PROBED]
+    pairs = [(int(member), turn) for member in probed for turn in TURNS]
+    classes = features.class_ids[probed].repeat_interleave(len(TURNS))
+    stage = Stage(f"turns of {samples[int(members[0])].class_name}")
+    copies = encoder.features(_turned_images(samples, pairs, encoder), classes, stage, progress, keep=False)
+    layer = encoder.foundation.layer_near(PROBE_STRIDE)
+    _, std = channel_statistics(features.maps[layer][probed], torch.zeros_like(probed))
+    as_they_are = features.maps[layer][probed].float()
+    by_turn = copies.maps[layer].float().unflatten(0, (len(probed), len(TURNS))).unbind(1)
+    upright, *others = ((maps / std.float()[:, None, None]).flatten(2).mT for maps in (as_they_are, *by_turn))
+    usual = _strangeness(upright, upright)
+    return [turn for turn, maps in zip(TURNS, others, strict=True) if _strangeness(upright, maps) <= tolerance * usual]
+
+
+def _strangeness(known: Tensor, asked: Tensor) -> float:
+    """Distances of the patches of one half of the images (n, N, C) to the nearest known ones of the other, summed."""
+    half = len(known) // 2
+    halves = (known[:half], asked[half:]), (known[half:], asked[:half])
+    return sum(nearest_distance(b.flatten(0, 1), a.flatten(0, 1)).sum().item() for a, b in halves)
+
+
+def _turned_images(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]], encoder: Encoder) -> Iterator[Tensor]:
+    """Turn images, given as (index, turn); one that comes several times in a row is read once."""
+    for index, group in groupby(pairs, key=itemgetter(0)):
+        image = encoder.tensors([samples[index].read()])[0]
+        yield from (turned(image, turn) for _, turn in group)

@@ -1,0 +1,104 @@
+"""Checkpoints on the page: cards, the family over imbalance levels, two compared, and the models behind them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import examples, predictors, texts
+from app.predictors import Predictors
+from app.tabs.checkpoints.cards import checkpoint_cards, compare_in_words, difference_card, family
+from ltad.checkpoint.card import CheckpointCard
+from ltad.inspection.prediction import Prediction
+from ltad.inspection.predictor import Predictor
+from tests.toys import toy_picture
+
+
+@pytest.fixture(scope="module")
+def prediction(predictor: Predictor) -> Prediction:
+    return predictor.predict(Image.fromarray(toy_picture("dots", np.random.default_rng(0)).astype(np.uint8)), "dots")
+
+
+def named(card: CheckpointCard, imbalance: str, tail: float | None) -> CheckpointCard:
+    """The card of a further level, with another figure for the tail."""
+    assert card.metrics
+    mean = {group: dict(row) for group, row in card.metrics["mean"].items()}
+    mean["tail"] |= {"image_auroc": tail, "image_auroc_interval": tail and (tail - 0.1, tail + 0.05)}
+    metrics = card.metrics | {"mean": mean}
+    return replace(card, data=replace(card.data, imbalance=imbalance), metrics=metrics)
+
+
+def test_a_card_has_every_class_and_every_figure(predictor: Predictor) -> None:
+    card = predictor.card
+    html = checkpoint_cards([card], {card.name: 41.7})
+    for each in card.classes:
+        assert f"{each.name}: {each.n_train} training images, {each.group}" in html
+    assert card.sha256() in html and "42 ms per image" in html
+    assert card.metrics and f"{100 * card.metrics['mean']['all']['image_auroc']:.1f}" in html
+    assert "not measured" in checkpoint_cards([replace(card, metrics=None)], {})
+
+
+def test_what_a_data_set_is_called_is_escaped(predictor: Predictor) -> None:
+    strange = replace(predictor.card, data=replace(predictor.card.data, name="<script>", licence="<b>"))
+    html = checkpoint_cards([strange], {}) + family([strange, named(strange, "exp10", 0.8)])
+    assert "<script>" not in html and "<b>" not in html
+
+
+def test_the_family_goes_from_balanced_to_the_longest_tail(predictor: Predictor) -> None:
+    card = predictor.card
+    html = family([named(card, "exp200", 0.7), named(card, "none", 0.9), named(card, "exp50", 0.8)])
+    assert html.index(">none<") < html.index(">exp50<") < html.index(">exp200<")
+    assert all(f"{100 * tail:.1f}" in html for tail in (0.7, 0.8, 0.9))
+    assert html.count("<circle") == 6
+    assert family([named(card, "none", None), named(card, "exp50", 0.8)]).count("<circle") == 3  # undefined is no point
+    assert "no data set" in family([card])
+
+
+def test_two_predictions_are_compared_in_words_and_in_a_map(prediction: Prediction) -> None:
+    higher = replace(
+        prediction, checkpoint="other", image_score=prediction.image_score + prediction.judgement.threshold
+    )
+    words = compare_in_words(prediction, higher)
+    assert "1.00 thresholds higher" in words and "other" in words
+    assert "as high" in compare_in_words(prediction, prediction)
+    assert difference_card(prediction, higher).count("<tr>") == 3
+
+
+def test_models_make_room_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Predictors()
+    first, second = shared.names()[:2]
+    kept = shared.get(first)
+    assert shared.get(first) is kept and shared.is_loaded(first)
+    monkeypatch.setattr(predictors, "MODEL_BYTES", 1)
+    shared.get(second)
+    assert shared.is_loaded(second) and not shared.is_loaded(first)
+    assert set(shared.milliseconds()) == {first, second}
+
+
+def test_a_model_that_cannot_be_loaded_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Predictors()
+    names = shared.names()
+    monkeypatch.setattr(shared, "names", lambda: ["missing", names[0]])
+    monkeypatch.setattr(shared, "first", lambda: "missing")
+    shared.warm_up().join()
+    assert shared.waiting() == [] and shared.is_loaded(names[0])
+
+
+def test_examples_that_were_judged_before_are_those_of_the_checkpoint(tmp_path: Path) -> None:
+    shared = Predictors()
+    card = shared.card("demo-exp100")
+    example = next(e for e in examples.examples_for(card) if e.defect != "good")
+    before = examples.judged_before(example, card)
+    now = shared.get(card.name).predict(example.path)
+    assert before and before["className"] == now.class_name
+    assert before["score"] == pytest.approx(now.image_score, abs=1e-3)
+    other = shared.card("industrial-natural")
+    assert examples.judged_before(example, other) is None
+
+
+def test_every_text_is_there_in_both_languages() -> None:
+    assert all(english and chinese and english != chinese for english, chinese in texts.TEXTS.values())
+    with pytest.raises(KeyError):
+        texts.say("nothing")

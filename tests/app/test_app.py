@@ -1,0 +1,186 @@
+"""The app through its public door: a running server and ``gradio_client``."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from app import ui
+from app.examples import examples_for
+from app.predictors import Predictors
+from app.ui import build_demo, launch_options
+from ltad.inspection.predictor import Predictor
+from ltad.photos.archive import MAX_PACKED
+
+pytestmark = pytest.mark.filterwarnings("default")  # the server's libraries have warnings of their own
+CHECKPOINT = "demo-exp100"
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def predictors() -> Predictors:
+    return Predictors()
+
+
+@pytest.fixture(scope="module")
+def client(predictors: Predictors) -> Iterator[Client]:
+    demo = build_demo(predictors)
+    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
+    client = Client(url, verbose=False)
+    yield client
+    client.close()
+    demo.close()
+
+
+@pytest.fixture(scope="module")
+def defective(predictors: Predictors) -> Path:
+    return next(e.path for e in examples_for(predictors.card(CHECKPOINT)) if e.defect != "good")
+
+
+def test_inspect_says_what_the_core_says(client: Client, predictors: Predictors, defective: Path) -> None:
+    overlay, report = client.predict(handle_file(defective), CHECKPOINT, api_name="/inspect")
+    expected = predictors.get(CHECKPOINT).predict(defective).report()
+    assert report | {"seconds": None} == expected | {"seconds": None}
+    assert Image.open(overlay if isinstance(overlay, str) else overlay["path"]).size == tuple(report["image_size"])
+
+
+def test_the_class_can_be_given(client: Client, defective: Path) -> None:
+    _, report = client.predict(handle_file(defective), CHECKPOINT, "zipper", api_name="/inspect")
+    assert report["class"]["name"] == "zipper"
+
+
+def test_match_class_ranks_every_class(client: Client, predictors: Predictors) -> None:
+    card = predictors.card(CHECKPOINT)
+    clean = [example for example in examples_for(card) if example.defect == "good"]
+    hits = 0
+    for example in clean:
+        matches = client.predict(handle_file(example.path), CHECKPOINT, api_name="/match_class")
+        assert {m["name"] for m in matches} == set(card.class_names)
+        assert [m["similarity"] for m in matches] == sorted((m["similarity"] for m in matches), reverse=True)
+        assert all(len(m["nearest_words"]) == 5 and m["group"] in ("head", "tail") for m in matches)
+        hits += matches[0]["name"] == example.class_name
+    assert hits >= 0.8 * len(clean)
+
+
+def test_checkpoints_lists_what_ships(client: Client, predictors: Predictors) -> None:
+    rows = client.predict(api_name="/checkpoints")
+    assert [row["name"] for row in rows] == predictors.names()
+    assert all(row["mean"]["all"]["image_auroc"] > 0.5 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((CHECKPOINT, "screwdriver"), "does not know the class"),
+        (("demo-exp10", "auto"), "There is no checkpoint"),
+        (("../demo-exp100", "auto"), "There is no checkpoint"),
+        ((str(Path("checkpoints", CHECKPOINT).resolve()), "auto"), "There is no checkpoint"),
+    ],
+)
+def test_wrong_names_get_one_sentence(client: Client, defective: Path, arguments: tuple, sentence: str) -> None:
+    with pytest.raises(AppError, match=sentence) as caught:
+        client.predict(handle_file(defective), *arguments, api_name="/inspect")
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_broken_file_gets_one_sentence(client: Client, defective: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(defective.read_bytes()[:2000])
+    with pytest.raises(AppError, match="cut off"):
+        client.predict(handle_file(broken), CHECKPOINT, api_name="/inspect")
+
+
+def test_only_the_documented_endpoints_are_public(client: Client) -> None:
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/inspect", "/match_class", "/checkpoints", "/adapt", "/job", "/cancel"}
+
+
+def test_a_training_is_begun_looked_at_and_cancelled(client: Client, predictors: Predictors) -> None:
+    files = [handle_file(e.path) for e in examples_for(predictors.card(CHECKPOINT)) if e.defect == "good"][:4]
+    with pytest.raises(AppError, match="3 photographs are too few"):
+        client.predict(files[:3], CHECKPOINT, "thing", 1, api_name="/adapt")
+    job = client.predict(files, CHECKPOINT, "thing", 1, api_name="/adapt")["job"]
+    assert client.predict(job, api_name="/job")["state"] in ("queued", "running")
+    assert client.predict(job, api_name="/cancel")["state"] == "cancelled"
+    with pytest.raises(AppError, match="is not there"):
+        client.predict("x" * 22, api_name="/job")
+
+
+def test_a_rotated_photograph_is_judged_upright(client: Client, defective: Path, tmp_path: Path) -> None:
+    image = Image.open(defective).resize((200, 120))
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(turned, exif=exif)
+    _, report = client.predict(handle_file(turned), CHECKPOINT, api_name="/inspect")
+    assert report["image_size"] == [120, 200]
+    assert any("EXIF" in note for note in report["notes"])
+
+
+def test_shipped_checkpoints_judge_their_clean_and_defective_examples(predictors: Predictors) -> None:
+    for name in predictors.names():
+        predictor: Predictor = predictors.get(name)
+        scores: dict[bool, list[float]] = {True: [], False: []}
+        lone = {c.name for c in predictor.card.classes if c.n_train == 1}  # what else they look like nobody could learn
+        for example in (e for e in examples_for(predictor.card) if e.class_name not in lone):
+            prediction = predictor.predict(example.path, example.class_name)
+            scores[example.defect == "good"].append(prediction.judgement.p_value)
+        assert sum(p > 0.05 for p in scores[True]) >= 0.7 * len(scores[True])
+        assert sum(p <= 0.1 for p in scores[False]) >= 0.4 * len(scores[False])
+
+
+@pytest.mark.parametrize(("language", "command"), [("python", [sys.executable]), ("sh", ["bash", "-s"])])
+def test_the_snippets_of_the_readme_run(
+    client: Client, defective: Path, tmp_path: Path, language: str, command: list[str]
+) -> None:
+    section = README.split("## Over the web")[1]
+    snippet = (
+        section.split(f"```{language}\n")[1].split("```")[0].replace("http://127.0.0.1:7860", client.src.rstrip("/"))
+    )
+    shutil.copy(defective, tmp_path / "part.jpg")
+    done = subprocess.run(command, input=snippet, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert "defect" in done.stdout and "0." in done.stdout, done.stdout + done.stderr
+
+
+def test_an_upload_above_the_limit_is_refused_at_the_door(client: Client) -> None:
+    body = b"x" * (MAX_PACKED + 1_000_000)
+    answer = httpx.post(f"{client.src}gradio_api/upload", files={"files": ("large.zip", body)}, timeout=60)
+    assert answer.status_code == 413
+
+
+def test_a_full_queue_says_so(predictors: Predictors, defective: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "QUEUE_SIZE", 1)
+    started, go_on = threading.Event(), threading.Event()
+    predict = Predictor.predict
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        started.set()
+        assert go_on.wait(60)
+        return predict(*arguments, **options)
+
+    demo = build_demo(predictors)
+    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
+    client = Client(url, verbose=False)
+    monkeypatch.setattr(Predictor, "predict", slow)
+    jobs = [client.submit(handle_file(defective), CHECKPOINT, api_name="/inspect") for _ in range(8)]
+    assert started.wait(60)
+    deadline = time.monotonic() + 60
+    while not any(job.done() for job in jobs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    go_on.set()
+    refusals = [str(error) for job in jobs if (error := job.exception(timeout=60))]
+    assert refusals and all("queue is full" in refusal.lower() for refusal in refusals)
+    judged = [job for job in jobs if not job.exception()]
+    assert judged and all(job.result()[1]["verdict"] == "defect" for job in judged)
+    client.close()
+    demo.close()

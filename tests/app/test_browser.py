@@ -1,0 +1,326 @@
+"""The page in a real browser."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.examples import examples_for
+from app.predictors import Predictors
+from app.ui import build_demo, launch_options
+from ltad.inspection.predictor import Predictor
+from tests.toys import BROWSER_MARKS
+
+pytestmark = BROWSER_MARKS
+WAIT = 30_000  # milliseconds; the models may still be loading
+CHECKPOINT = "demo-exp100"
+# Pieces of text on the cards that are English sentences; licences and hashes stand as they are.
+ENGLISH_LEFT = r"""() => [...document.querySelectorAll('.card')].flatMap((card) => {
+    const walker = document.createTreeWalker(card, NodeFilter.SHOW_TEXT), left = [];
+    while (walker.nextNode()) {
+        const { data, parentElement } = walker.currentNode;
+        if (/[A-Za-z]+ [a-z]+ [a-z]+/.test(data) && !parentElement.closest('.facts, title')) left.push(data);
+    }
+    return left;
+})"""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    demo = build_demo(Predictors())
+    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
+    yield url
+    demo.close()
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    expect(page.locator("#run")).to_be_visible(timeout=WAIT)
+    yield page
+    page.close()
+
+
+def click_example(page: Page, number: int) -> None:
+    page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg").nth(number).click()
+
+
+def test_an_example_gives_verdict_map_and_class_without_other_hosts(page: Page, url: str) -> None:
+    strangers: list[str] = []
+    page.on("request", lambda r: strangers.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
+    click_example(page, 0)
+    expect(page.locator("#result .verdict .headline")).to_contain_text("OK", timeout=WAIT)
+    expect(page.locator("#result .viewer canvas.map")).to_be_visible()
+    expect(page.locator("#result .matches tr.chosen")).to_have_count(1)
+    assert not strangers
+
+
+def test_threshold_and_looks_act_without_a_request(page: Page) -> None:
+    click_example(page, 1)
+    headline, layer = page.locator("#result .headline span"), page.locator("#result .viewer canvas.map")
+    expect(headline).to_have_text("Defect", timeout=WAIT)
+    expect(page.locator("#loading ltad-hint")).to_have_count(0, timeout=WAIT)
+    page.wait_for_timeout(1000)  # for the last message to have been taken
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    outline = page.locator("#result .viewer path.outline")
+    drawn = outline.get_attribute("d")
+    page.locator("#result .verdict input[type=range]").fill("0")  # as few false alarms as all normals can promise
+    expect(headline).not_to_have_text("Defect")
+    expect(page.locator("#result .verdict")).to_contain_text("all classes")
+    assert outline.get_attribute("d") != drawn
+    page.locator("#result .verdict button").click()
+    expect(headline).to_have_text("Defect")
+    assert outline.get_attribute("d") == drawn
+    page.locator("#result [data-setting=opacity]").fill("20")
+    expect(layer).to_have_css("opacity", "0.2")
+    page.locator("#result [data-setting=wipe]").fill("40")
+    expect(layer).to_have_css("clip-path", "inset(0px 0px 0px 40%)")
+    before = layer.evaluate("canvas => canvas.toDataURL()")
+    page.locator("#result [data-setting=colours]").select_option("turbo")
+    assert layer.evaluate("canvas => canvas.toDataURL()") != before
+    page.locator("#result [data-setting=contour]").uncheck()
+    assert outline.get_attribute("d") == ""
+    assert not [r for r in requests if not r.startswith("data:") and "heartbeat" not in r]
+
+
+def test_settings_stay_for_the_next_photograph(page: Page) -> None:
+    click_example(page, 1)
+    expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
+    page.locator("#result [data-setting=opacity]").fill("20")
+    click_example(page, 0)
+    expect(page.locator("#result .headline span")).to_have_text("OK", timeout=WAIT)
+    expect(page.locator("#result .viewer canvas.map")).to_have_css("opacity", "0.2")
+
+
+def test_places_are_linked_with_their_boxes_and_zoom_works_by_keyboard(page: Page) -> None:
+    click_example(page, 1)
+    row, box = page.locator("#result .places tbody tr").first, page.locator("#result .boxes button").first
+    expect(row).to_be_visible(timeout=WAIT)
+    row.focus()
+    expect(box).to_have_class("pointed")
+    box.focus()
+    expect(row).to_have_class("pointed")
+    stage, sheet = page.locator("#result .stage"), page.locator("#result .sheet")
+    width = sheet.bounding_box()["width"]
+    stage.focus()
+    page.keyboard.press("+")
+    assert sheet.bounding_box()["width"] == pytest.approx(1.5 * width, rel=0.01)
+    page.keyboard.press("0")
+    assert sheet.bounding_box()["width"] == pytest.approx(width, rel=0.01)
+    frame = stage.bounding_box()
+    page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+    expect(page.locator("#result .readout")).to_contain_text("× threshold")
+
+
+def test_a_photograph_is_judged_as_each_class(page: Page) -> None:
+    click_example(page, 1)
+    expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
+    page.get_by_role("button", name="As another class").click()
+    page.locator("#as-each").click()
+    expect(page.locator("#verdicts tbody tr")).to_have_count(12, timeout=WAIT)
+
+
+def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> None:
+    good = next(e.path for e in examples_for(Predictors().card(CHECKPOINT)) if e.defect != "good")
+    page.set_input_files("#photograph input[type=file]", good)
+    expect(page.locator("#result .verdict .headline")).to_be_visible(timeout=WAIT)
+    page.locator("#photograph button[aria-label*=emove], #photograph button[aria-label*=lear]").first.click()
+    expect(page.locator("#result .empty")).to_be_visible(timeout=WAIT)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"this is no picture")
+    page.set_input_files("#photograph input[type=file]", broken)
+    expect(page.get_by_test_id("toast-body")).to_contain_text("is not an image", timeout=WAIT)
+    expect(page.locator("#result ltad-inspection, #result .empty")).to_have_count(0)
+
+
+def test_a_batch_of_200_of_which_three_are_broken(page: Page, tmp_path: Path) -> None:
+    examples = [e for e in examples_for(Predictors().card(CHECKPOINT)) if e.path.suffix == ".jpg"]
+    with ZipFile(tmp_path / "parts.zip", "w") as packed:
+        for number in range(197):
+            packed.write(examples[number % len(examples)].path, f"parts/{number:03}.jpg")
+        for name in ("broken.png", "empty.jpg", "../../evil.png"):
+            packed.writestr(name, b"this is no picture" if name != "empty.jpg" else b"")
+    page.get_by_role("tab", name="Batch").click()
+    page.set_input_files("#batch-files input[type=file]", tmp_path / "parts.zip")
+    expect(page.locator("#batch-files")).to_contain_text("parts.zip", timeout=WAIT)
+    page.locator("#batch-run").click()
+    rows = page.locator("#batch-table tbody tr")
+    expect(rows.first).to_be_visible(timeout=WAIT)
+    expect(rows).to_have_count(200, timeout=4 * WAIT)
+    expect(page.locator("#batch-table .chip.error")).to_have_text("Not judged 3")
+    expect(page.locator("#batch-table td.reason")).to_have_count(3)
+    page.wait_for_timeout(1000)  # for the last message to have been taken
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.locator("#batch-table .chip.defect").click()
+    defects = rows.count()
+    assert 0 < defects < 197
+    page.locator("#batch-table th[data-column=ratio] button").click()
+    page.locator("#batch-table th[data-column=ratio] button").click()
+    ratios = [float(text.split()[0]) for text in page.locator("#batch-table tbody td:nth-child(4)").all_inner_texts()]
+    assert ratios == sorted(ratios, reverse=True) and ratios[-1] >= 1
+    assert not [r for r in requests if not r.startswith("data:") and "heartbeat" not in r]
+    rows.first.click()
+    expect(page.locator("#batch-shown .headline span")).to_have_text("Defect", timeout=WAIT)
+    page.keyboard.press("ArrowDown")
+    expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
+    with page.expect_download() as download:
+        page.locator("#batch-export").click()
+        page.locator("#batch-made a[download]").first.click(timeout=WAIT)
+    report = page.context.browser.new_page()
+    report.route(
+        "**/*", lambda route: route.continue_() if route.request.url.startswith(("file:", "data:")) else route.abort()
+    )
+    saved = tmp_path / "report.html"
+    download.value.save_as(saved)
+    report.goto(saved.as_uri())
+    expect(report.locator("tbody tr")).to_have_count(200)
+    report.locator("tbody tr").nth(5).click()
+    expect(report.locator("#shown .headline span")).not_to_be_empty()
+    report.close()
+
+
+def test_a_closed_tab_stops_its_batch(
+    browser: Browser, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[float] = []
+    predict_many = Predictor.predict_many
+
+    def slow(self: Predictor, *arguments: Any, **options: Any) -> Iterator[Any]:
+        for prediction in predict_many(self, *arguments, **options):
+            judged.append(time.monotonic())
+            time.sleep(0.1)
+            yield prediction
+
+    monkeypatch.setattr(Predictor, "predict_many", slow)
+    example = next(e for e in examples_for(Predictors().card(CHECKPOINT)) if e.defect == "good")
+    with ZipFile(tmp_path / "parts.zip", "w") as packed:
+        for number in range(200):
+            packed.write(example.path, f"{number}.jpg")
+    page = browser.new_page()
+    page.goto(url)
+    page.get_by_role("tab", name="Batch").click(timeout=WAIT)
+    page.set_input_files("#batch-files input[type=file]", tmp_path / "parts.zip")
+    expect(page.locator("#batch-files")).to_contain_text("parts.zip", timeout=WAIT)
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-table tbody tr").nth(3)).to_be_visible(timeout=WAIT)
+    page.close()
+    time.sleep(4)
+    assert judged and len(judged) < 200 and time.monotonic() - judged[-1] > 1
+
+
+def test_a_bad_archive_is_refused_in_a_sentence(page: Page, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "many.zip", "w") as packed:
+        for number in range(3000):
+            packed.writestr(f"{number}.png", b"x")
+    page.get_by_role("tab", name="Batch").click()
+    page.set_input_files("#batch-files input[type=file]", tmp_path / "many.zip")
+    expect(page.locator("#batch-files")).to_contain_text("many.zip", timeout=WAIT)
+    page.locator("#batch-run").click()
+    expect(page.get_by_test_id("toast-body")).to_contain_text("2000 files", timeout=WAIT)
+
+
+def test_choosing_a_checkpoint_changes_classes_and_examples(page: Page) -> None:
+    names = Predictors().names()
+    page.locator("#checkpoint input").click()
+    page.get_by_role("option", name=names[-1], exact=True).click()
+    expected = len(examples_for(Predictors().card(names[-1])))
+    expect(page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg")).to_have_count(
+        expected, timeout=WAIT
+    )
+
+
+def test_the_names_of_a_checkpoint_can_be_read_and_a_word_compared(page: Page) -> None:
+    page.get_by_role("tab", name="Names").click()
+    expect(page.locator("#names-table tbody tr")).to_have_count(12, timeout=WAIT)
+    expect(page.locator("#names-plane svg[role=img]")).to_be_visible()
+    page.locator("#names-examples button.thumbnail-item, #names-examples .thumbnail-lg").nth(1).click()
+    page.locator("#names-word textarea, #names-word input").fill("bottle cap")
+    expect(page.locator("#names-photograph img")).to_be_visible(timeout=WAIT)
+    page.locator("#names-run").click()
+    expect(page.locator("#names-result")).to_contain_text("bottle cap", timeout=WAIT)
+
+
+def test_two_checkpoints_stand_side_by_side(page: Page) -> None:
+    page.get_by_role("tab", name="Checkpoints").click()
+    cards = Predictors().names()
+    expect(page.locator("#deck section.card")).to_have_count(len(cards), timeout=WAIT)
+    page.locator("#compare-examples button.thumbnail-item, #compare-examples .thumbnail-lg").nth(1).click()
+    expect(page.locator("#compare-photograph img")).to_be_visible(timeout=WAIT)
+    page.locator("#compare-run").click()
+    expect(page.locator("#compare-right ltad-inspection .headline span")).not_to_be_empty(timeout=WAIT)
+    expect(page.locator("#difference tbody tr")).to_have_count(2)
+
+
+def test_visitors_do_not_disturb_each_other_and_a_reload_starts_afresh(browser: Browser, url: str) -> None:
+    contexts = [browser.new_context(), browser.new_context()]
+    first, second = (context.new_page() for context in contexts)
+    for page in (first, second):
+        page.goto(url)
+        expect(page.locator("#run")).to_be_visible(timeout=WAIT)
+    second.locator("#checkpoint input").click()
+    second.get_by_role("option", name="industrial-natural").click()
+    expect(second.locator("#about")).to_contain_text("6 classes", timeout=WAIT)
+    click_example(first, 1)
+    click_example(second, 0)
+    for page in (first, second):
+        expect(page.locator("#result .headline span")).not_to_be_empty(timeout=WAIT)
+    assert "bottle cap" in first.locator("#result .matches").inner_text()
+    assert "bottle cap" not in second.locator("#result .matches").inner_text()
+    first.reload()
+    expect(first.locator("#result .empty")).to_be_visible(timeout=WAIT)
+    for context in contexts:
+        context.close()
+
+
+def test_the_main_job_can_be_done_with_the_keyboard_alone(page: Page) -> None:
+    page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg").nth(1).focus()
+    page.keyboard.press("Enter")
+    headline = page.locator("#result .headline span")
+    expect(headline).to_have_text("Defect", timeout=WAIT)
+    page.locator("#result .verdict input[type=range]").focus()
+    page.keyboard.press("Home")
+    expect(headline).not_to_have_text("Defect")
+
+
+def test_the_page_speaks_chinese_to_who_reads_it(browser: Browser, url: str) -> None:
+    page = browser.new_page(locale="zh-CN")
+    page.goto(url)
+    expect(page.locator("#run")).to_have_text("检测", timeout=WAIT)
+    expect(page.locator("#result .empty")).to_contain_text("照片")
+    click_example(page, 1)
+    expect(page.locator("#result .headline span")).to_have_text("缺陷", timeout=WAIT)
+    page.get_by_role("tab", name="名称").click()
+    expect(page.locator("#names-table tbody tr")).to_have_count(12, timeout=WAIT)
+    page.get_by_role("tab", name="检查点").click()
+    expect(page.locator("#deck")).to_contain_text("训练图像", timeout=WAIT)
+    left = page.evaluate(ENGLISH_LEFT)
+    assert not left
+    page.close()
+
+
+def test_dark_mode_has_light_words(browser: Browser, url: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{url}?__theme=dark")
+    click_example(page, 1)
+    sentence = page.locator("#result .verdict p").first
+    expect(sentence).to_be_visible(timeout=WAIT)
+    colour = sentence.evaluate("element => getComputedStyle(element).color")
+    assert min(int(part) for part in colour[4:-1].split(",")) > 180
+    page.close()
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, url: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(url)
+    expect(page.locator("#run")).to_be_visible(timeout=WAIT)
+    click_example(page, 0)
+    expect(page.locator("#result .verdict .headline")).to_be_visible(timeout=WAIT)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()

@@ -1,0 +1,267 @@
+"""The comparison that stands in the README: rivals on the toy products, the file that resumes, and its tables."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks import ablation, compare, curves, detectors, leave_one_out, rivals, tables
+from benchmarks.images import encode_once, shrink
+from ltad.config import PRESETS, LTADConfig, default
+from ltad.data import Dataset, Sample
+from ltad.evaluation.table import FIGURES, evaluate
+from ltad.foundation import FoundationModel
+from ltad.foundation.features import Encoder
+from ltad.inspection.predictor import Predictor
+from ltad.photos.frame import resize_mask, to_tensor
+from ltad.progress import quiet
+from ltad.training.images import encode_samples
+
+NAMES = ["patch k-NN", "patch Gaussian", "agnostic transformer"]
+READINGS = ["class", "place"]
+
+
+@pytest.fixture(scope="module")
+def encoder(foundation: FoundationModel, toy_data: Dataset) -> Encoder:
+    return encode_once(foundation, [toy_data], quiet)
+
+
+def unreadable() -> Image.Image:
+    raise RuntimeError("a test image was read")
+
+
+@pytest.fixture(scope="module")
+def built(encoder: Encoder, toy_data: Dataset, predictor: Predictor) -> dict[str, rivals.Rival]:
+    """Every rival, from a data set whose test images cannot be read."""
+    blind = replace(toy_data, test=tuple(replace(s, read=unreadable, read_mask=unreadable) for s in toy_data.test))
+    features = encode_samples(blind.train, blind.class_names, encoder, quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detectors, "BANK", 500)
+        patch.setattr(detectors, "CANDIDATES", 3000)
+        made = rivals.build_rivals(predictor.card, encoder, features, quiet)
+        return {rival.card.name: rival for rival in made}
+
+
+def tensors(samples: Sequence[Sample], foundation: FoundationModel) -> Tensor:
+    return torch.stack([to_tensor(s.read(), foundation.fingerprint.image_size) for s in samples])
+
+
+# The images
+
+
+def test_every_image_of_the_splits_is_encoded_once(encoder: Encoder, toy_data: Dataset) -> None:
+    assert encoder.store is not None and len(encoder.store) == len(toy_data.train) + len(toy_data.test)
+
+
+def test_shrunk_photographs_are_read_once_and_make_the_same_tensors(toy_data: Dataset) -> None:
+    generator, reads = np.random.default_rng(0), []
+    photograph = Image.fromarray(generator.integers(0, 256, (300, 410, 3), dtype=np.uint8))
+    mask = generator.random((300, 410)) > 0.5
+    sample = replace(toy_data.test[0], read=lambda: reads.append(1) or photograph, read_mask=lambda: mask)
+    small = shrink(replace(toy_data, test=(sample,)), 64).test[0]
+    for _ in range(2):
+        assert torch.equal(to_tensor(small.read(), 64), to_tensor(photograph, 64))
+        assert small.read_mask and np.array_equal(resize_mask(small.read_mask(), 64), resize_mask(mask, 64))
+    assert len(reads) == 1
+
+
+# The rivals
+
+
+def test_every_rival_has_its_readings(built: dict[str, rivals.Rival]) -> None:
+    assert list(built) == [f"{name}, by {reading}" for name in NAMES for reading in READINGS] + ["zero-shot, by class"]
+    for rival in built.values():
+        assert rival.bytes > 0 and rival.seconds > 0
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("name", NAMES)
+def test_rivals_find_blotches(built: dict[str, rivals.Rival], toy_data: Dataset, name: str, reading: str) -> None:
+    mean = evaluate(toy_data, built[f"{name}, by {reading}"], progress=quiet)["mean"]["all"]
+    assert mean["image_auroc"] > 0.7
+    assert mean["pixel_auroc"] > 0.8
+
+
+def test_scores_are_finite_and_do_not_depend_on_the_batch(
+    built: dict[str, rivals.Rival], toy_data: Dataset, foundation: FoundationModel
+) -> None:
+    batch, class_ids = tensors(toy_data.test[::4], foundation), torch.tensor([0, 0, 1, 2, 2])
+    for name, rival in built.items():
+        together = rival.predict_tensors(batch, class_ids)
+        alone = rival.predict_tensors(batch[1:2], class_ids[1:2])
+        assert together.anomaly_maps.isfinite().all() and together.image_scores.isfinite().all(), name
+        assert torch.allclose(together.anomaly_maps[1:2], alone.anomaly_maps, atol=1e-3), name
+
+
+def test_one_mean_and_spread_a_class_change_no_order() -> None:
+    held_out = [5 + torch.rand(6, 9), torch.rand(4, 9), torch.empty(0, 1)]
+    by_class, by_place = (rivals.normal_statistics(held_out, reading) for reading in READINGS)
+    assert [part.shape for part in by_class] == [(3, 1)] * 2
+    assert [part.shape for part in by_place] == [(3, 9)] * 2
+    assert by_class[0][0] == held_out[0].mean() and by_class[1][0] == held_out[0].std()
+    assert torch.allclose(by_class[0][2], (held_out[0].mean() + held_out[1].mean())[None] / 2)
+
+
+# The comparison
+
+
+@pytest.fixture(scope="module")
+def command(
+    toy_folder: Path, foundation: FoundationModel, tiny_config: LTADConfig, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[str]]:
+    """A comparison that was made with tiny layers and a handful of steps."""
+    output = tmp_path_factory.mktemp("comparison") / "toy.json"
+    short = ("phase1.steps=5", "phase2.steps=10", "calibration.phase2_steps=5")
+    words = ["--data", str(toy_folder), "--output", str(output), *(f"--set={setting}" for setting in short)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detectors, "BANK", 100)
+        patch.setattr(compare, "load_foundation", lambda name: foundation)
+        patch.setitem(PRESETS, "default", lambda: tiny_config)
+        compare.main(words)
+        yield words
+
+
+def output_of(command: list[str]) -> Path:
+    return Path(command[command.index("--output") + 1])
+
+
+def test_a_comparison_holds_every_method(command: list[str], built: dict[str, rivals.Rival]) -> None:
+    results = json.loads(output_of(command).read_text())
+    assert results["header"]["data"] == "toy" and "--set=phase2.steps=10" in results["header"]["command"]
+    (run,) = results["runs"]
+    assert (run["imbalance"], run["seed"]) == ("none", 0)
+    assert list(run["methods"]) == [compare.GIVEN, compare.PREDICTED, *built]
+    for name, entry in run["methods"].items():
+        assert set(entry["classes"]) == {"checker", "dots", "stripes"}
+        assert 0 <= entry["mean"]["all"]["image_auroc"] <= 1
+        assert entry["seconds"] >= 0 and entry["bytes"] > 0
+        assert (entry["mean"]["all"]["class_accuracy"] is None) == (not name.startswith("LTAD"))
+    silent = run["methods"]["zero-shot, by class"]["mean"]["all"]
+    assert all((silent[key] is None) == (not key.startswith("image")) for key in FIGURES)
+
+
+def test_a_comparison_resumes(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = json.loads(output_of(command).read_text())
+    asked = []
+
+    def fake(dataset: Dataset, foundation: Any, config: LTADConfig, *_: Any) -> dict[str, Any]:
+        asked.append((len(dataset.train), config.seed))
+        return before["runs"][0]["methods"]
+
+    monkeypatch.setattr(compare, "compare", fake)
+    compare.main([*command, "--imbalance", "none", "exp8", "--seeds", "0", "1", "--resume"])
+    after = json.loads(output_of(command).read_text())
+    assert asked == [(13, 1), (11, 0), (11, 1)]
+    assert after["runs"][0] == before["runs"][0]
+    assert [(r["imbalance"], r["seed"]) for r in after["runs"]] == [("none", 0), ("none", 1), ("exp8", 0), ("exp8", 1)]
+    with pytest.raises(SystemExit, match="was made with other config"):
+        compare.main([*command, "--set=phase2.steps=11", "--resume"])
+    assert json.loads(output_of(command).read_text()) == after
+
+
+def results(**figures: Sequence[float | None]) -> dict[str, Any]:
+    """A comparison's file with the image AUROCs of the methods over seeds; pixels are undefined."""
+    runs = []
+    for seed in range(2):
+        methods = {}
+        for name, values in figures.items():
+            row = {"image_auroc": values[seed], "pixel_auroc": None, "n_train": 4, "group": "head"}
+            mean = {"all": row, "head": row, "tail": row | {"image_auroc": None}}
+            methods[name.replace("_", ", by ")] = {"mean": mean, "classes": {"nut": row}, "seconds": 1.4, "bytes": 2e6}
+        runs += [{"imbalance": i, "seed": seed, "methods": methods} for i in ("none", "exp100")]
+    return {"header": {"data": "toy"}, "runs": runs}
+
+
+def test_the_table_gives_mean_and_spread_and_marks_the_best() -> None:
+    table = tables.means(results(LTAD=(0.9, 0.92), Gaussian_class=(0.91, 0.95))).splitlines()
+    assert table[0] == "**toy, none**"
+    assert table[2].startswith("|  | image AUROC, all | head | tail | pixel AUROC, all |")
+    assert table[4] == "| LTAD | 91.0 ± 1.4 | 91.0 ± 1.4 | n/a | n/a | n/a | n/a | 1 | 2.00 |"
+    assert "| Gaussian, by class | **93.0** ± 2.8 |" in table[5]
+    assert "**toy, exp100**" in table
+
+
+def test_the_table_of_classes_prints_what_is_undefined() -> None:
+    table = tables.per_class(results(LTAD=(0.9, 0.9), Gaussian_class=(None, None)))
+    assert "| nut | 4 | head | **90.0** ± 0.0 | n/a |" in table
+    assert "| nut | 4 | head | n/a | n/a |" in table
+
+
+def test_the_figure_shows_the_better_reading(tmp_path: Path) -> None:
+    made = results(LTAD=(0.9, 0.9), Gaussian_class=(0.7, 0.7), Gaussian_place=(0.8, 0.8))
+    assert tables._better_readings(made) == ["LTAD", "Gaussian, by place"]
+    tables.draw(made, tmp_path / "figure.png")
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.width == 1600
+
+
+# The ablation
+
+
+def test_every_row_of_the_ablation_is_a_setting_of_its_own() -> None:
+    levers = [ablation.settings_of(row).to_dict() for row in ablation.LEVERS]
+    made = [ablation.settings_of(row).to_dict() for row in ablation.ROWS]
+    assert made[-1] == levers[0] == default().to_dict()
+    made += levers[1:]
+    assert all(a != b for i, a in enumerate(made) for b in made[:i])
+
+
+def test_the_ablation_measures_its_rows(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
+    output = output_of(command).with_name("ablation.json")
+    rows = ["memory only", "+ views: the default"]
+    ablation.main(["--data", data, "--rows", *rows, *settings, "--output", str(output)])
+    (run,) = json.loads(output.read_text())["runs"]
+    assert list(run["methods"]) == rows
+    assert run["methods"]["memory only"]["mean"] != run["methods"]["+ views: the default"]["mean"]
+    ablation.main(["--table", str(output)])
+    assert capsys.readouterr().out.count("| memory only |") == 2
+
+
+def test_the_curves_are_those_of_a_training_and_can_be_drawn_again(command: list[str]) -> None:
+    data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
+    output, figure = (output_of(command).with_name(f"curves.{kind}") for kind in ("json", "png"))
+    curves.main(["--data", data, *settings, "--output", str(output), "--figure", str(figure)])
+    steps = {stage: len(losses) for stage, losses in json.loads(output.read_text())["losses"].items()}
+    passes, phases = ("", "fold1-", "fold2-"), ("phase1", "phase2")
+    assert set(steps) == {prefix + phase for prefix in passes for phase in phases}
+    assert steps["phase2"] > steps["fold1-phase2"] == steps["fold2-phase2"] > 0
+    figure.unlink()
+    curves.main(["--table", str(output), "--figure", str(figure)])
+    with Image.open(figure) as picture:
+        assert picture.width == 1600
+
+
+# Leaving a class out
+
+
+def test_a_class_is_taught_to_a_checkpoint_that_never_saw_it(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
+    output, taught = output_of(command).with_name("left-out.json"), []
+    adapt = leave_one_out.adapt
+
+    def seen(parent: Any, images: Sequence[Sample], class_name: str, *arguments: Any, **options: Any) -> Any:
+        assert class_name not in parent.card.class_names and len(images) == 4
+        taught.append([sample.name for sample in images])
+        return adapt(parent, images, class_name, *arguments, **options)
+
+    monkeypatch.setattr(leave_one_out, "adapt", seen)
+    arguments = ["--data", data, "--classes", "checker", "--images", "4", "--minutes", "0.1", *settings]
+    leave_one_out.main([*arguments, "--output", str(output)])
+    (run,) = json.loads(output.read_text())["runs"]
+    assert taught[0] == taught[1] and len(set(taught[0])) == 4
+    assert set(run["methods"]) == {"adapted", "adapted, no replay", *leave_one_out.READINGS}
+    assert run["methods"]["adapted"]["mean"]["all"]["n_classes"] == 2
+    leave_one_out.main([*arguments, "--output", str(output), "--resume"])  # nothing is left to do
+    assert len(taught) == 2
+    leave_one_out.main(["--table", str(output)])
+    assert capsys.readouterr().out.count("| checker | 4 |") == 3

@@ -1,0 +1,275 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ltad.checkpoint.card import ClassCard, summarise
+from ltad.checkpoint.folder import (
+    Checkpoint,
+    checkpoint_folders,
+    find_checkpoint,
+    load_checkpoint,
+    read_card,
+    save_checkpoint,
+    shipped_checkpoint,
+    untrained,
+)
+from ltad.config import default
+from ltad.errors import CheckpointError
+from ltad.foundation import FoundationModel
+
+
+@pytest.fixture
+def folder(toy_checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy to break."""
+    return shutil.copytree(toy_checkpoint, tmp_path / "toy")
+
+
+def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    change(values)
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def change_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def same(one: Checkpoint, other: Checkpoint) -> bool:
+    states = one.model.state_dict(), other.model.state_dict()
+    pairs = [*((states[0][name], states[1][name]) for name in states[0] | states[1])]
+    pairs += zip(one.statistics, other.statistics, strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_round_trip_is_exact(toy_checkpoint: Path, foundation: FoundationModel, tmp_path: Path) -> None:
+    first = load_checkpoint(toy_checkpoint, foundation)
+    save_checkpoint(replace(first, card=replace(first.card, path=tmp_path / "copy")))
+    second = load_checkpoint(tmp_path / "copy", foundation)
+    assert same(first, second)
+    assert replace(second.card, path=toy_checkpoint, metrics=first.card.metrics) == first.card
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "copy" / name).read_bytes() == (toy_checkpoint / name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["config.json", "model.safetensors"]
+    assert not second.model.training
+
+
+def test_a_training_gives_what_a_reader_will_find(
+    foundation: FoundationModel, train_toy: Callable, toy_data: Any, tiny_config: Any, tmp_path
+) -> None:
+    config = tiny_config
+    for assignment in ("phase1.steps=1", "phase2.steps=1", "calibration.phase2_steps=1"):
+        config = config.override(assignment)
+    trained = train_toy(tmp_path / "t", dataset=replace(toy_data, train=toy_data.train[6:11]), config=config)
+    loaded = load_checkpoint(tmp_path / "t", foundation)
+    assert same(trained, loaded)
+    for name, scores in trained.card.calibration.scores.items():
+        assert loaded.card.calibration.scores[name] == pytest.approx(scores, abs=1e-5)
+    assert replace(loaded.card, calibration=trained.card.calibration) == trained.card
+
+
+def test_the_card_of_the_toy_classes(toy_checkpoint: Path, foundation: FoundationModel) -> None:
+    card = read_card(toy_checkpoint)
+    told = [(c.name, c.n_train, c.group) for c in card.classes]
+    assert told == [("checker", 8, "head"), ("dots", 4, "head"), ("stripes", 1, "tail")]
+    assert [len(scores) for scores in card.calibration.scores.values()] == [8, 4, 0]
+    assert card.foundation == foundation.fingerprint
+    assert card.metrics == json.loads((toy_checkpoint / "metrics.json").read_text())
+    row = summarise(card)
+    assert json.loads(json.dumps(row)) == row
+    assert (row["name"], row["foundation"], row["licence"]) == ("toy", "align-mini", "CC0-1.0")
+    assert row["size"] == (toy_checkpoint / "model.safetensors").stat().st_size
+    assert set(row["mean"]) == {"all", "head", "tail"}
+
+
+def test_no_pickle_and_half_precision(toy_checkpoint: Path) -> None:
+    assert {path.suffix for path in toy_checkpoint.iterdir()} == {".json", ".safetensors", ".md"}
+    tensors = load_file(toy_checkpoint / "model.safetensors")
+    kinds = {tensor.dtype for name, tensor in tensors.items() if not name.endswith(".exemplars")}
+    assert kinds == {torch.float16}
+    assert {tensor.dtype for name, tensor in tensors.items() if name.endswith(".exemplars")} == {torch.int8}
+
+
+def test_the_model_card_says_data_licence_numbers_and_how_to_make_it(toy_checkpoint: Path) -> None:
+    text = (toy_checkpoint / "README.md").read_text(encoding="utf-8")
+    for part in (
+        "# toy",
+        "CC0-1.0",
+        "| stripes | 1 | tail |",
+        "python -m ltad train",
+        read_card(toy_checkpoint).sha256(),
+    ):
+        assert part in text
+
+
+def scores(values: dict[str, Any]) -> dict[str, list[float]]:
+    return values["calibration"]["scores"]
+
+
+BROKEN_CARDS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "unknown version": (lambda v: v.update(format_version=7), "format version 7, this program reads 3"),
+    "no version": (lambda v: v.pop("format_version"), "format version None"),
+    "a missing key": (lambda v: v.pop("data"), r"missing keys \['data'\] and unexpected keys \[\]"),
+    "an extra key": (lambda v: v.update(x=1, a=2), r"missing keys \[\] and unexpected keys \['a', 'x'\]"),
+    "an unknown setting": (lambda v: v["config"]["phase1"].update(stepz=1), r"unknown keys \['stepz'\]"),
+    "a missing setting": (lambda v: v["config"].pop("seed"), r"missing keys \['seed'\]"),
+    "a setting of another type": (
+        lambda v: v["config"]["phase1"].update(steps="9"),
+        "phase1.steps must be of type int",
+    ),
+    "a setting out of range": (lambda v: v["config"]["patches"].update(pool=2), "pool must be odd, got 2"),
+    "settings that are no section": (lambda v: v.update(config=[1]), "cannot be used"),
+    "a class without its count": (lambda v: v["classes"][0].pop("n_train"), "cannot be used.*n_train"),
+    "classes that are a number": (lambda v: v.update(classes=3), "cannot be used"),
+    "a class twice": (lambda v: v["classes"].append(v["classes"][0]), "other classes than it lists"),
+    "a class without calibration": (lambda v: scores(v).pop("dots"), "other classes than it lists"),
+    "unsorted calibration": (lambda v: scores(v)["dots"].reverse(), "must be finite and ascending"),
+    "infinite calibration": (lambda v: scores(v)["dots"].append(float("inf")), "must be finite and ascending"),
+    "calibration of words": (lambda v: scores(v).update(dots=["a"]), "cannot be used"),
+    "no scores": (lambda v: v["calibration"].pop("scores"), "cannot be used.*scores"),
+    "a foundation without name": (lambda v: v["foundation"].pop("name"), "cannot be used.*name"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_CARDS)
+def test_a_broken_card_is_refused(case: str, folder: Path, foundation: FoundationModel) -> None:
+    change, sentence = BROKEN_CARDS[case]
+    change_json(folder / "config.json", change)
+    with pytest.raises(CheckpointError, match=f"(?s)^toy.*{sentence}.*\\.$"):
+        read_card(folder)
+    with pytest.raises(CheckpointError, match=sentence):
+        load_checkpoint(folder, foundation)
+
+
+@pytest.mark.parametrize("similarities", [{}, {"dots": [0.1], "checker": [0.1], "other": [0.1]}])
+def test_similarities_must_be_of_the_listed_classes(similarities: dict[str, list[float]], folder: Path) -> None:
+    change_json(folder / "config.json", lambda v: v["calibration"].update(similarities=similarities))
+    with pytest.raises(CheckpointError, match="other classes than it lists"):
+        read_card(folder)
+
+
+def test_metrics_that_are_none_are_refused(folder: Path) -> None:
+    (folder / "metrics.json").write_text('{"means": 3}')
+    with pytest.raises(CheckpointError, match=r"metrics\.json"):
+        summarise(read_card(folder))
+
+
+BROKEN_TENSORS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
+    "a missing tensor": (
+        lambda t: t.pop("name_features"),
+        r"missing tensors \['name_features'\] and unexpected tensors \[\]",
+    ),
+    "missing statistics": (lambda t: t.pop("statistics.std"), r"missing tensors \['statistics.std'\]"),
+    "an extra tensor": (lambda t: t.update(more=torch.ones(2)), r"unexpected tensors \['more'\]"),
+    "a wrong shape": (
+        lambda t: t.update(name_features=torch.zeros(2, 256)),
+        r"name_features has the shape \(2, 256\) instead of \(3, 256\)",
+    ),
+    "not a number": (lambda t: t["text_features"].fill_(float("nan")), "text_features has values that are not finite"),
+    "infinite": (lambda t: t["statistics.mean"].fill_(float("inf")), "statistics.mean has values that are not finite"),
+    "no spread": (lambda t: t["statistics.std"].zero_(), "a spread that is not positive"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_TENSORS)
+def test_broken_tensors_are_refused_by_name(case: str, folder: Path, foundation: FoundationModel) -> None:
+    change, sentence = BROKEN_TENSORS[case]
+    change_tensors(folder, change)
+    with pytest.raises(CheckpointError, match=f"^toy/model.safetensors.*{sentence}.*\\.$"):
+        load_checkpoint(folder, foundation)
+
+
+def test_broken_files_are_refused(folder: Path, foundation: FoundationModel) -> None:
+    tensors, config = folder / "model.safetensors", folder / "config.json"
+    content = tensors.read_bytes()
+    for broken in (content[: len(content) // 2], b"", b"\x80\x02}q\x00." * 9):
+        tensors.write_bytes(broken)
+        with pytest.raises(CheckpointError, match=r"^toy/model\.safetensors is damaged: .*\.$"):
+            load_checkpoint(folder, foundation)
+    tensors.unlink()
+    with pytest.raises(CheckpointError, match=r"^toy is no checkpoint: model\.safetensors is missing\.$"):
+        load_checkpoint(folder, foundation)
+    for broken, sentence in (
+        (b"{", "is not valid JSON"),
+        (b"\xff\xfe", "is not valid JSON"),
+        (b"[]", "must hold an object"),
+    ):
+        config.write_bytes(broken)
+        with pytest.raises(CheckpointError, match=rf"^toy/config\.json {sentence}.*\.$"):
+            read_card(folder)
+    config.unlink()
+    with pytest.raises(CheckpointError, match=r"^toy is no checkpoint: config\.json is missing\.$"):
+        read_card(folder)
+    with pytest.raises(CheckpointError, match="absent is no checkpoint"):
+        read_card(folder / "absent")
+
+
+def test_too_large_files_are_not_even_opened(folder: Path, foundation: FoundationModel) -> None:
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(64_000_001)
+    with pytest.raises(CheckpointError, match="is larger than 64 MB"):
+        load_checkpoint(folder, foundation)
+
+
+def test_another_foundation_model_is_refused(folder: Path, foundation: FoundationModel) -> None:
+    change_json(folder / "config.json", lambda v: v["foundation"].update(sha256="f" * 64))
+    with pytest.raises(CheckpointError, match=r"toy was trained on align-mini \(ffffffff, 256 px\), but .* here is"):
+        load_checkpoint(folder, foundation)
+
+
+@pytest.fixture
+def here(toy_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with two checkpoints of our own in it."""
+    for name in ("my-screws", "my-capsules"):
+        shutil.copytree(toy_checkpoint, tmp_path / "checkpoints" / name)
+    (tmp_path / "checkpoints" / "notes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_checkpoints_are_found_by_name_and_by_folder(here: Path) -> None:
+    names = [folder.name for folder in checkpoint_folders()]
+    assert {"my-screws", "my-capsules"} <= set(names) and "notes" not in names
+    assert names == sorted(names)
+    assert shipped_checkpoint("my-screws").resolve() == here / "checkpoints" / "my-screws"
+    assert find_checkpoint("my-screws") == shipped_checkpoint("my-screws")
+    assert find_checkpoint(here / "checkpoints" / "my-screws") == here / "checkpoints" / "my-screws"
+
+
+def test_an_unknown_checkpoint_is_answered_with_the_nearest_first(here: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no checkpoint “my-screw”.* my-screws, .*my-capsules"):
+        find_checkpoint("my-screw")
+
+
+@pytest.mark.parametrize("name", ["../checkpoints/my-screws", "checkpoints/my-screws", ".", "", "my-screws/", "\0"])
+def test_a_visitor_may_give_a_name_only(name: str, here: Path) -> None:
+    for path in (name, str(here / name)):
+        with pytest.raises(CheckpointError, match="There is no checkpoint"):
+            shipped_checkpoint(path)
+
+
+def test_where_there_are_none_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ltad.checkpoint.folder.checkpoint_folders", lambda: iter(()))
+    with pytest.raises(CheckpointError, match="There is no checkpoint “any”"):
+        shipped_checkpoint("any")
+
+
+def test_a_further_class_costs_little(toy_checkpoint: Path, foundation: FoundationModel) -> None:
+    card = replace(read_card(toy_checkpoint), config=default())
+
+    def size(classes: int) -> int:
+        grown = replace(card, classes=tuple(ClassCard(name=f"{i}", n_train=9, group="head") for i in range(classes)))
+        model, statistics = untrained(grown, foundation)
+        tensors = [*model.state_dict().values(), *statistics]
+        return sum(t.numel() * (2 if t.is_floating_point() else t.element_size()) for t in tensors)
+
+    assert (size(256) - size(64)) / 192 <= 20_000  # bytes; both budgets of exemplars are used up
+    assert size(6) <= 8_000_000

@@ -1,0 +1,261 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltad.__main__ import main
+from ltad.checkpoint.folder import read_card
+from ltad.commands import COMMANDS
+from ltad.data.folder import folder_dataset
+from ltad.data.longtail import read_split, split_hash
+from ltad.inspection.pictures import load_map
+from ltad.inspection.predictor import Predictor
+
+ROOT = Path(__file__).parents[2]
+
+
+def lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def dots(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of one class."""
+    return shutil.copytree(toy_folder / "dots", tmp_path_factory.mktemp("one") / "dots")
+
+
+# inspect
+
+
+def test_inspect_judges_every_file_and_goes_on_after_a_bad_one(
+    toy_checkpoint: Path, dots: Path, predictor: Predictor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch = tmp_path / "batch"
+    batch.mkdir()
+    (batch / "a-broken.png").write_text("no image")
+    shutil.copy(dots / "test" / "blotch" / "000.png", batch / "b-bad.png")
+    (batch / "more").mkdir()
+    shutil.copy(dots / "test" / "good" / "000.png", batch / "more" / "c-good.png")
+    (batch / ".hidden").write_text("not looked at")
+    output = tmp_path / "out"
+    arguments = ["inspect", str(batch), str(tmp_path / "absent.png"), "--checkpoint", str(toy_checkpoint)]
+    assert main([*arguments, "--output", str(output)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == ""  # no progress bar, no traceback
+    broken, bad, good, absent = lines(captured.out)
+    assert [Path(row["image"]).name for row in (broken, bad, good, absent)] == [
+        "a-broken.png", "b-bad.png", "c-good.png", "absent.png",
+    ]  # fmt: skip
+    assert broken.keys() == absent.keys() == {"image", "error"}
+    assert "a-broken.png" in broken["error"] and "is not a file" in absent["error"]
+    assert bad["verdict"] == "defect" and bad["class"]["name"] == good["class"]["name"] == "dots"
+    expected = predictor.predict(batch / "b-bad.png")
+    assert bad | {"seconds": 0} == {"image": str(batch / "b-bad.png")} | expected.report() | {"seconds": 0}
+    assert sorted(path.name for path in output.iterdir()) == [
+        "b-bad_map.png", "b-bad_overlay.png", "c-good_map.png", "c-good_overlay.png",
+    ]  # fmt: skip
+    full_scale = 2 * expected.judgement.threshold
+    clipped = expected.anomaly_map.clip(0, full_scale)
+    np.testing.assert_allclose(load_map(output / "b-bad_map.png"), clipped, atol=full_scale / 131070 * 1.01)
+    with Image.open(output / "b-bad_overlay.png") as overlay:
+        assert (overlay.size, overlay.mode) == ((128, 96), "RGB")
+        assert overlay.tobytes() != expected.photo.image.tobytes()
+
+
+def test_inspect_of_good_files_succeeds_and_writes_nothing_unasked(
+    toy_checkpoint: Path,
+    dots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    image = str(dots / "test" / "good" / "000.png")
+    assert main(["inspect", image, "--checkpoint", str(toy_checkpoint), "--class-name", "dots"]) == 0
+    (row,) = lines(capsys.readouterr().out)
+    assert row["image"] == image and row["class"]["name"] == "dots"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_of_files_with_one_name_are_all_kept(
+    toy_checkpoint: Path, dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [str(dots / "test" / kind / "000.png") for kind in ("good", "blotch")]
+    main(["inspect", *images, "--checkpoint", str(toy_checkpoint), "--output", str(tmp_path / "out")])
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_an_unknown_checkpoint_or_class_is_one_sentence(
+    toy_checkpoint: Path,
+    dots: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(toy_checkpoint, tmp_path / "checkpoints" / "toy")
+    monkeypatch.chdir(tmp_path)
+    image = str(dots / "test" / "good" / "000.png")
+    assert main(["inspect", image, "--checkpoint", "tox"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("ltad inspect: There is no checkpoint “tox”")
+    assert captured.err.count("\n") == 1 and "toy" in captured.err
+    assert main(["inspect", image, "--checkpoint", "toy", "--class-name", "dot"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("ltad inspect: toy does not know the class “dot”")
+    assert captured.err.count("\n") == 1
+
+
+# splits and train
+
+
+def test_a_split_is_written_read_and_trained_on(dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    split, output = tmp_path / "split.jsonl", tmp_path / "made"
+    assert main(["splits", "--data", str(dots), "--imbalance", "exp2", "--output", str(split), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {
+        "counts": {"dots": 4}, "tail": [], "total": 4, "imbalance_factor": 1.0, "output": str(split),
+    }  # fmt: skip
+    rows = lines(split.read_text(encoding="utf-8"))
+    assert len(rows) == 4 and rows[0].keys() == {"filename", "label", "label_name", "clsname"}
+    split.write_text("".join(json.dumps(row) + "\n" for row in rows[:3]))
+    chosen = read_split(split, folder_dataset(dots))
+    assert chosen.train_counts == {"dots": 3}
+
+    settings = ["phase1.steps=1", "phase2.steps=1", "calibration.phase2_steps=1", "reconstruction.dim=32"]
+    arguments = ["train", "--data", str(dots), "--imbalance", str(split), "--output", str(output), "--json"]
+    assert main([*arguments, *(f"--set={s}" for s in settings)]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert table == json.loads((output / "metrics.json").read_text(encoding="utf-8"))
+    card = read_card(output)
+    assert (card.classes[0].n_train, card.data.split_hash) == (3, split_hash(chosen))
+    assert (card.config.phase1.steps, card.config.reconstruction.dim) == (1, 32)
+    assert table["classes"]["dots"]["n_train"] == 3
+    names = ["README.md", "config.json", "metrics.json", "model.safetensors"]
+    assert sorted(path.name for path in output.iterdir()) == names
+
+
+def test_a_split_for_people(toy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    split = tmp_path / "split.jsonl"
+    arguments = ["splits", "--data", str(toy_folder), "--imbalance", "exp4-reverse", "--output", str(split)]
+    assert main(arguments) == 0  # stripes has 1 image only, and so have the others then
+    assert capsys.readouterr().out.splitlines()[-1] == "total    3  3 head, 0 tail, imbalance factor 1.0"
+    assert main([*arguments[:3], "--output", str(split)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "checker   8  head  " + "█" * 40,
+        "dots      4  head  " + "█" * 20,
+        "stripes   1  tail  " + "█" * 5,
+        "total    13  2 head, 1 tail, imbalance factor 8.0",
+    ]
+    assert len(lines(split.read_text(encoding="utf-8"))) == 13
+
+
+def test_a_split_of_another_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, split = tmp_path / "DAGM", tmp_path / "split.txt"
+    for name in ("0001", "0002", "0003"):
+        (root / "Class1" / "Train" / "Label").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 24)).save(root / "Class1" / "Train" / f"{name}.PNG")
+    split.write_text("DAGM/Class1/Train/0003.PNG\n")
+    again = tmp_path / "again.jsonl"
+    arguments = ["splits", "--data", str(root), "--imbalance", str(split), "--output", str(again), "--json"]
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == {"Class1": 1}
+    assert [row["filename"] for row in lines(again.read_text(encoding="utf-8"))] == ["Class1/Train/0003.PNG"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--imbalance", "exp0"], "imbalance must be none, expN or stepN"),
+        (["--set", "phase1.stepz=3"], "cannot set “phase1.stepz=3”: expected KEY=VALUE with KEY one of .*phase1.steps"),
+        (["--set", "phase1.steps=many"], "phase1.steps must be of type int, got 'many'"),
+        (["--foundation", "clip"], "There is no foundation model “clip”"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_made(
+    arguments: list[str], sentence: str, dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--data", str(dots), "--output", str(tmp_path / "made"), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("ltad train: ") and error.count("\n") == 1
+    assert re.search(sentence, error)
+    assert list(tmp_path.iterdir()) == []
+
+
+# evaluate and checkpoints
+
+
+def test_evaluate_prints_and_writes_json(
+    toy_checkpoint: Path, dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--data", str(dots), "--checkpoint", str(toy_checkpoint), "--class-name", "auto"]
+    assert main([*arguments, "--json", "--output", str(tmp_path / "table.json")]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert table["classes"].keys() == {"dots"} and table["class_name"] == "auto"
+    assert table == json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+
+
+def test_a_missing_folder_is_one_sentence(
+    toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "--data", str(tmp_path / "absent"), "--checkpoint", str(toy_checkpoint)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("ltad evaluate: There is no folder") and error.count("\n") == 1
+
+
+def test_checkpoints_are_listed(
+    toy_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(toy_checkpoint, tmp_path / "checkpoints" / "my-toy")
+    monkeypatch.chdir(tmp_path)
+    assert main(["checkpoints", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    mine = rows["my-toy"]
+    assert mine["sha256"] == read_card(toy_checkpoint).sha256() and mine["imbalance"] == "none"
+    assert [c["name"] for c in mine["classes"]] == ["checker", "dots", "stripes"]
+    assert mine["mean"]["all"]["image_auroc"] >= 0.9
+    assert main(["checkpoints"]) == 0
+    assert "my-toy: toy, none, 3 classes on align-mini" in capsys.readouterr().out
+
+
+# Usage
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["destroy"], ["inspect"], ["train", "--data", "demo"], ["evaluate", "--class-name", "dots"]]
+)
+def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: ltad")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    assert "--json" in told and COMMANDS[command] in told.replace("\n", " ")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_only_debug_shows_the_traceback(debug: bool, tmp_path: Path) -> None:
+    words = ["splits", "--data", str(tmp_path / "absent"), "--output", str(tmp_path / "split")]
+    command = [sys.executable, "-m", "ltad", *words, *(["--debug"] if debug else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "There is no folder" in done.stderr
+    assert ("Traceback (most recent call last)" in done.stderr) == debug
+    assert debug or (done.stderr.startswith("ltad splits: ") and done.stderr.count("\n") == 1)
+
+
+def test_the_package_can_be_run() -> None:
+    done = subprocess.run([sys.executable, "-m", "ltad", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(command in done.stdout for command in COMMANDS)

@@ -1,0 +1,219 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from ltad.config import LTADConfig, default
+from ltad.judging.scoring import (
+    MapSums,
+    Parts,
+    RawScores,
+    ScoreStatistics,
+    class_spread,
+    class_statistics,
+    combine,
+    fuse,
+    image_scores,
+    neutral_statistics,
+    place_statistics,
+    pooled_spread,
+    raw_scores,
+    reconstruction_scores,
+    residual_variances,
+    standardise,
+)
+from ltad.model.ltad import LTADOutput
+
+GRID = (6, 9)
+PLACES = GRID[0] * GRID[1]
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+def unchanged(images: int, dim: int, memories: int = 0) -> ScoreStatistics:
+    """Statistics that leave scores as they are."""
+    return neutral_statistics(images, memories, dim, PLACES)
+
+
+def smoothed(smoothing: float, **scoring: object) -> LTADConfig:
+    return replace(default(), scoring=replace(default().scoring, smoothing=smoothing, **scoring))
+
+
+def output(patches: Tensor, rebuilt: Tensor, logits: Tensor, distances: Tensor | None = None) -> LTADOutput:
+    """What a model of one memory, or of none, says."""
+    return LTADOutput(patches, rebuilt, torch.empty(len(logits), 0, PLACES) if distances is None else distances, logits)
+
+
+def logits_only(logits: Tensor, smoothing: float) -> Tensor:
+    """The semantic part of the raw scores of (B, h, w) logits, (B, h, w)."""
+    flat = logits.flatten(1)
+    silent = torch.zeros(*flat.shape, 2)
+    raw = raw_scores(output(silent, silent, flat), unchanged(len(flat), 2), smoothed(smoothing), GRID)
+    return raw.logit.unflatten(1, GRID)
+
+
+def test_variances_survive_a_dead_direction() -> None:
+    variances = residual_variances(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([1e6]), torch.ones(3))
+    assert (variances > 0).all() and variances[0, 2] < 0.1
+
+
+def test_few_images_lean_on_the_variances_of_all() -> None:
+    own, shared = torch.full((4, 2), 100.0), torch.ones(2)
+    scales = residual_variances(own, torch.tensor([0.0, 1.0, 10.0, 1e6]), shared)[:, 0]
+    assert scales[0].item() == pytest.approx(1, rel=0.05) and scales[3].item() == pytest.approx(100, rel=0.05)
+    assert (scales.diff() > 0).all()
+
+
+def test_the_reconstruction_score_is_the_residuals_length() -> None:
+    patches, rebuilt, logits = torch.randn(2, PLACES, 4), torch.randn(2, PLACES, 4), torch.zeros(2, PLACES)
+    normal = unchanged(2, 4)
+    scores = reconstruction_scores(output(patches, rebuilt, logits), normal)
+    torch.testing.assert_close(scores, (patches - rebuilt).norm(dim=-1) / 2)
+    assert (reconstruction_scores(output(patches, patches, logits), normal) == 0).all()
+    usual = torch.tensor([[1.0, 0, 0, 0], [0, 2.0, 0, 0]])
+    expected = normal._replace(residual_mean=usual)
+    assert (reconstruction_scores(output(patches, patches + usual[:, None], logits), expected) < 1e-6).all()
+    wide = normal._replace(residual_variance=torch.tensor([[1.0, 1, 1, 1], [9.0, 1, 1, 1]]))
+    changed = reconstruction_scores(output(patches, rebuilt, logits), wide) < scores
+    assert changed[1].all() and not changed[0].any()  # each image by its own class
+
+
+def test_residuals_are_whitened_along_the_shared_directions() -> None:
+    turn = torch.linalg.qr(torch.randn(6, 6)).Q
+    spread = torch.linspace(0.5, 4, 6)
+    patches = torch.zeros(1, PLACES, 6)
+    rebuilt = (torch.randn(1, PLACES, 6) * spread) @ turn.T
+    normal = unchanged(1, 6)._replace(basis=turn, residual_variance=spread.square()[None])
+    scores = reconstruction_scores(output(patches, rebuilt, torch.zeros(1, PLACES)), normal)
+    torch.testing.assert_close(scores, ((rebuilt @ turn) / spread).square().mean(-1).sqrt())
+
+
+def test_the_papers_form_is_a_squared_norm_and_a_probability() -> None:
+    patches, rebuilt, logits = torch.randn(2, PLACES, 4), torch.randn(2, PLACES, 4), torch.randn(2, PLACES)
+    raw = raw_scores(output(patches, rebuilt, logits), unchanged(2, 4), smoothed(0.0, form="paper"), GRID)
+    torch.testing.assert_close(raw.residual, (patches - rebuilt).square().mean(-1))
+    torch.testing.assert_close(raw.logit, logits.sigmoid())
+
+
+def test_smoothing_keeps_constants_up_to_the_border() -> None:
+    constant = torch.full((2, *GRID), 2.5)
+    torch.testing.assert_close(logits_only(constant, 1.0), constant)
+
+
+def test_smoothing_spreads_a_peak_evenly_and_keeps_its_total() -> None:
+    grid = torch.zeros(2, 6, 9)
+    grid[0, 2, 4] = 1
+    smooth = logits_only(grid, 0.6)
+    assert smooth[0].sum().item() == pytest.approx(1, abs=1e-4)
+    assert smooth[0].argmax() == 2 * 9 + 4
+    torch.testing.assert_close(smooth[0, 1:4, 3:6], smooth[0, 1:4, 3:6].T)
+    assert smooth[1].abs().max() == 0  # nothing comes from another image
+    assert torch.equal(logits_only(grid, 0.0), grid)
+
+
+def test_the_parts_stay_apart() -> None:
+    patches, logits = torch.randn(2, PLACES, 4), torch.zeros(2, PLACES)
+    distances = torch.full((2, 1, PLACES), 3.0)
+    raw = raw_scores(output(patches, patches + 1, logits, distances), unchanged(2, 4, 1), smoothed(1.0), GRID)
+    torch.testing.assert_close(raw.memory[:, 0], torch.full((2, PLACES), 3.0))
+    torch.testing.assert_close(raw.residual, torch.ones(2, PLACES))
+    assert (raw.logit == 0).all()
+
+
+def test_an_aligned_class_learns_every_place() -> None:
+    usual = torch.linspace(0, 10, PLACES).expand(2, PLACES)
+    maps = usual + 0.1 * torch.randn(20, 2, PLACES)
+    mean, std = place_statistics(MapSums.of(maps), (torch.full((2,), 5.0), torch.full((2,), 0.01)))
+    torch.testing.assert_close(mean, usual, atol=0.15, rtol=0)
+    torch.testing.assert_close(std, torch.full_like(std, 0.1), atol=0.05, rtol=0)
+
+
+def test_a_class_without_places_gets_one_number() -> None:
+    maps = 3 + torch.randn(20, 2, PLACES)
+    mean, _ = place_statistics(MapSums.of(maps), (torch.full((2,), 3.0), torch.ones(2)))
+    by_chance = maps.mean(0).std(-1)
+    assert (mean.std(-1) < 0.5 * by_chance).all()
+    torch.testing.assert_close(mean, torch.full_like(mean, 3), atol=0.3, rtol=0)
+
+
+def test_an_unsteady_place_counts_less() -> None:
+    maps = torch.randn(30, 2, PLACES)
+    maps[:, :, 7] *= 5
+    _, std = place_statistics(MapSums.of(maps), (torch.zeros(2), torch.ones(2)))
+    assert (std[:, 7] > 2 * std[:, :7].amax(-1)).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_images_borrow_their_spread(n: int) -> None:
+    pooled = torch.tensor([1.0, 2.0]), torch.tensor([0.04, 9.0])
+    mean, std = place_statistics(MapSums.of(torch.full((n, 2, PLACES), 1.5)), pooled)
+    assert mean.isfinite().all() and std.isfinite().all() and (std > 0).all()
+    assert (std[1] > 5 * std[0]).all()
+    if n == 1:
+        # One image says nothing of how much images differ.
+        torch.testing.assert_close(std, pooled[1].sqrt()[:, None].expand(2, PLACES), atol=0, rtol=0.3)
+
+
+def test_the_pool_counts_classes_not_images() -> None:
+    large, small = torch.randn(50, 2, PLACES), 10 + 3 * torch.randn(4, 2, PLACES)
+    mean, variance = pooled_spread([MapSums.of(m) for m in (large, small, torch.full((1, 2, PLACES), 5.0))])
+    torch.testing.assert_close(mean, torch.full((2,), 5.0, dtype=torch.double), atol=0.3, rtol=0)
+    torch.testing.assert_close(variance, torch.full((2,), (1 + 9) / 2, dtype=torch.double), atol=1.0, rtol=0)
+
+
+NO_MEMORY = torch.empty(1, 0, 2), (torch.empty(0), torch.empty(0))
+
+
+def test_standardised_scores_are_in_standard_deviations() -> None:
+    memory, usual = NO_MEMORY
+    raw = RawScores(memory, torch.tensor([[3.0, 5.0]]), torch.tensor([[1.0, 1.0]]))
+    mean, std = torch.ones(2, 2), torch.tensor([[2.0, 2.0], [1.0, 1.0]])
+    scores = standardise(raw, usual, (mean, std))
+    assert torch.equal(scores.residual, torch.tensor([[1.0, 2.0]])) and torch.equal(scores.logit, torch.zeros(1, 2))
+
+
+def test_semantics_count_as_much_as_lambda_says() -> None:
+    parts = Parts(reconstruction=torch.tensor([[1.0, 2.0]]), semantic=torch.tensor([[4.0, 4.0]]))
+    assert torch.equal(fuse(parts, 0.25), torch.tensor([[2.0, 3.0]]))
+
+
+def test_distances_are_standardised_by_class_and_the_others_by_place() -> None:
+    raw = RawScores(torch.tensor([[[5.0, 9.0]]]), torch.tensor([[3.0, 5.0]]), torch.tensor([[1.0, 1.0]]))
+    scores = standardise(raw, (torch.tensor([1.0]), torch.tensor([4.0])), (torch.zeros(2, 2), torch.ones(2, 2)))
+    assert torch.equal(scores.memory, torch.tensor([[[1.0, 2.0]]]))
+    assert torch.equal(scores.residual, raw.residual) and torch.equal(scores.logit, raw.logit)
+
+
+def test_memories_and_transformer_are_weighed_into_one_part() -> None:
+    config = replace(
+        default(),
+        memory=replace(default().memory, strides=(16, 32), pools=(1, 1), weights=(2.0, 1.0)),
+        scoring=replace(default().scoring, reconstruction_weight=1.0),
+    )
+    scores = RawScores(torch.tensor([[[4.0], [8.0]]]), torch.tensor([[0.0]]), torch.tensor([[7.0]]))
+    assert combine(scores, config) == (torch.tensor([[4.0]]), torch.tensor([[7.0]]))
+    without = scores._replace(memory=scores.memory[:, :0])
+    assert combine(without, config) == (scores.residual, scores.logit)  # the transformer is all
+
+
+def test_a_class_of_few_images_leans_on_the_distances_of_all() -> None:
+    maps = 10 + 2 * torch.randn(400, 1, PLACES)
+    pooled = torch.tensor([0.0]), torch.tensor([100.0])
+    mean, std = class_statistics(MapSums.of(maps), pooled)
+    assert mean.item() == pytest.approx(10, rel=0.02) and std.item() == pytest.approx(2, rel=0.1)
+    assert torch.equal(class_statistics(MapSums.of(maps[:1]), pooled)[1], torch.tensor([10.0]))
+    two, _ = class_statistics(MapSums.of(maps[:2]), pooled)
+    assert two.item() == pytest.approx(20 / 3, rel=0.2)
+    own, variance = class_spread(MapSums.of(maps))
+    assert own.item() == pytest.approx(10, rel=0.02) and variance.item() == pytest.approx(4, rel=0.05)
+
+
+def test_the_image_score_is_the_mean_of_the_highest() -> None:
+    scores = torch.arange(200.0).flip(0)[None]
+    assert image_scores(scores, 0.01).item() == 198.5
+    assert image_scores(scores, 1.0).item() == 99.5
+    assert image_scores(scores, 1e-6).item() == 199  # one patch at least

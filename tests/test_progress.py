@@ -1,0 +1,41 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltad.commands.progress import Line, Look, Step, read, written
+from ltad.photos.pile import Refusal
+from ltad.progress import Stage
+
+kinds = st.sampled_from(["encode", "phase1", "phase2", "name", "turns of fold", "fold", "a-b"])
+stages = st.builds(Stage, kinds, st.none() | st.integers(1, 12))
+steps = st.builds(Step, stages, st.integers(0, 99), st.integers(0, 99), st.none() | st.floats(0, 9))
+looks = st.builds(Look, st.text(), st.lists(st.lists(st.floats(0, 9), max_size=3), max_size=3))
+refusals = st.builds(Refusal, st.text(), st.text())
+
+
+@given(stages)
+def test_a_stage_is_what_its_name_says(stage: Stage) -> None:
+    assert Stage.named(str(stage)) == stage
+
+
+def test_stages_are_named_as_they_always_were() -> None:
+    assert [str(Stage("phase2", fold)) for fold in (None, 1)] == ["phase2", "fold1-phase2"]
+
+
+@given(st.one_of(steps, looks, refusals))
+def test_what_is_written_is_read(line: Line) -> None:
+    text = written(line)
+    assert read(text) == line and "\n" not in text
+
+
+def test_the_keys_are_those_that_programs_know() -> None:
+    assert (
+        written(Step(Stage("phase2", 1), 3, 9, 0.5)) == '{"stage": "fold1-phase2", "step": 3, "steps": 9, "loss": 0.5}'
+    )
+    assert written(Refusal("a.png", "why")) == '{"left_out": "a.png", "reason": "why"}'
+    assert written(Look("a.png", [[0.5]])) == '{"photograph": "a.png", "map": [[0.5]]}'
+
+
+@pytest.mark.parametrize("text", ["", "ltad adapt: no", "[]", "3", '{"stage": "a"}', '{"left_out": 3, "reason": ""}'])
+def test_whatever_else_is_said_is_no_line(text: str) -> None:
+    assert read(text) is None
