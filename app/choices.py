@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import gradio as gr
+
 from app.predictors import Predictors
 from app.texts import say
 from ltad.inspection.predictor import AUTO
@@ -12,3 +14,14 @@ def class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[
     """The classes of a checkpoint to choose from, "auto" first."""
     names = predictors.card(checkpoint).class_names if checkpoint else ()
     return [(say("recognise"), AUTO), *((spoken(name), name) for name in names)]
+
+
+def checkpoint_and_class(predictors: Predictors, checkpoint_id: str, class_id: str | None) -> list[gr.Dropdown]:
+    """Where a checkpoint and one of its classes are chosen, side by side; elem ids of both."""
+    names, first = predictors.names(), predictors.first()
+    with gr.Row():
+        checkpoint = gr.Dropdown(names, value=first, label=say("checkpoint"), min_width=200, elem_id=checkpoint_id)
+        class_name = gr.Dropdown(
+            class_choices(predictors, first), value=AUTO, label=say("class"), min_width=160, elem_id=class_id
+        )
+    return [checkpoint, class_name]

@@ -1,1 +1,1 @@
-"""Measurements that stand in the README: ours beside what a user would pick instead, in one run."""
+"""Measurements that stand in RESULTS.md: ours beside what a user would pick instead, in one run."""

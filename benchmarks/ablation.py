@@ -16,18 +16,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import tables
+from benchmarks import command, tables
 from benchmarks.compare import describe_run, describe_split, entry, train_ltad
 from benchmarks.images import encode_once, shrink
 from ltad.commands.progress import Bars
-from ltad.config import LTADConfig, default
-from ltad.data.longtail import ORDERS, long_tail
+from ltad.config import LTADConfig
+from ltad.data.longtail import long_tail
 from ltad.data.sources import open_dataset
-from ltad.errors import LTADError
 from ltad.evaluation.table import evaluate
 from ltad.files import write_text
 from ltad.foundation import load_foundation
 from ltad.inspection.predictor import Predictor
+from ltad.presets import default
 
 MODULES = (
     "memory.per_class=0",
@@ -77,25 +77,17 @@ def settings_of(row: str) -> LTADConfig:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the ablation, or print a finished one."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="ablation", description="What each part adds, in one run.")
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--data", metavar="DIR|demo|elpv")
-    task.add_argument("--table", type=Path, metavar="FILE", help="print what an ablation wrote")
-    parser.add_argument("--imbalance", default="none", metavar="none|expN|stepN[-reverse]")
-    parser.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of the split and the training")
+    parser = command.parser("ablation", "What each part adds, in one run.", "ablation.json")
+    command.add_tail(parser)
+    command.add_seeds(parser, "of the split and the training")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=[*ROWS, *LEVERS], metavar="ROW")
     parser.add_argument("--levers", dest="rows", action="store_const", const=list(LEVERS), help="what else was tried")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="in every row")
-    parser.add_argument("--output", type=Path, default=Path("ablation.json"), metavar="FILE")
     options = parser.parse_args(arguments)
-    try:
+    with command.plainly("ablation"):
         if options.table:
-            print(tables.means(json.loads(options.table.read_text(encoding="utf-8"))))
+            print(tables.means(command.written(options.table)))
         else:
             _run(options)
-    except (LTADError, ValueError, OSError) as error:
-        raise SystemExit(f"ablation: {error}") from error
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 ``python -m benchmarks.compare --data DIR --imbalance none exp100 step100 --order size --seeds 0 1 2 --output FILE``
 
 FILE is written after every setting and seed, and ``--resume`` goes on with it. ``--table FILE`` prints the tables of
-the README, and ``--figure PICTURE`` beside it draws them.
+RESULTS.md, and ``--figure PICTURE`` beside it draws them.
 """
 
 import argparse
@@ -22,22 +22,22 @@ import numpy as np
 import torch
 
 import ltad
-from benchmarks import tables
+from benchmarks import command, tables
 from benchmarks.images import encode_once, shrink
 from benchmarks.rivals import build_rivals
 from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import Checkpoint
 from ltad.commands.progress import Bars
-from ltad.config import PRESETS, LTADConfig
+from ltad.config import LTADConfig
 from ltad.data import Dataset
-from ltad.data.longtail import ORDERS, long_tail, long_tail_counts, split_hash
+from ltad.data.longtail import long_tail, long_tail_counts, split_hash
 from ltad.data.sources import open_dataset
-from ltad.errors import LTADError
 from ltad.evaluation.table import evaluate
 from ltad.files import write_text
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Encoder
 from ltad.inspection.predictor import Predictor
+from ltad.presets import PRESETS
 from ltad.progress import Progress
 from ltad.training.images import encode_samples
 from ltad.training.training import train
@@ -49,37 +49,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the comparison, or print and draw a finished one."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
-    try:
+    with command.plainly("compare"):
         if options.table:
-            results = json.loads(options.table.read_text(encoding="utf-8"))
+            results = command.written(options.table)
             print(tables.per_class(results) if options.per_class else tables.means(results))
             if options.figure:
                 tables.draw(results, options.figure)
         else:
             _run(options, shlex.join(["python", "-m", "benchmarks.compare", *arguments]))
-    except (LTADError, ValueError, OSError) as error:
-        raise SystemExit(f"compare: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="compare", description="LTAD beside its rivals, in one run.")
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--data", metavar="DIR|demo|elpv", help="compare on this data set")
-    task.add_argument("--table", type=Path, metavar="FILE", help="print what a comparison wrote")
-    parser.add_argument("--imbalance", nargs="+", default=["none"], metavar="none|expN|stepN[-reverse]")
-    parser.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of the split and the training")
+    parser = command.parser("compare", "LTAD beside its rivals, in one run.", "comparison.json")
+    command.add_tail(parser, several=True)
+    command.add_seeds(parser, "of the split and the training")
     parser.add_argument("--foundation", default="align-mini", metavar="NAME")
     parser.add_argument("--preset", default="default", choices=tuple(PRESETS), help="all settings at once")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
-    parser.add_argument("--output", type=Path, default=Path("comparison.json"), metavar="FILE")
     parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same comparison")
     parser.add_argument("--per-class", action="store_true", help="with --table: a row for every class")
     parser.add_argument("--figure", type=Path, metavar="PICTURE", help="with --table: draw it, too")
     return parser
 
 
-def _run(options: argparse.Namespace, command: str) -> None:
+def _run(options: argparse.Namespace, words: str) -> None:
     config = PRESETS[options.preset]().override(*options.settings)
     dataset, bars = open_dataset(options.data), Bars()
     for imbalance in options.imbalance:
@@ -93,10 +85,10 @@ def _run(options: argparse.Namespace, command: str) -> None:
     splits = {(i, seed): long_tail(dataset, i, options.order, seed) for i, seed in wanted}
     encoder = encode_once(foundation, splits.values(), bars)
     for (imbalance, seed), split in splits.items():
-        card = describe_split(split, imbalance, options.order, command)
+        card = describe_split(split, imbalance, options.order, words)
         methods = compare(split, encoder, replace(config, seed=seed), card, bars)
         runs.append({"imbalance": imbalance, "seed": seed, "split_hash": card.split_hash, "methods": methods})
-        write_text(options.output, json.dumps({"header": header | {"command": command}, "runs": runs}, indent=1))
+        write_text(options.output, json.dumps({"header": header | {"command": words}, "runs": runs}, indent=1))
     bars.close()
     print(tables.means({"header": header, "runs": runs}))
 

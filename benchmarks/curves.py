@@ -16,16 +16,16 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from benchmarks import command
 from benchmarks.compare import describe_run, describe_split, train_ltad
 from benchmarks.tables import COLOURS, DPI
 from ltad.commands.progress import Bars
-from ltad.config import default
-from ltad.data.longtail import ORDERS, long_tail
+from ltad.data.longtail import long_tail
 from ltad.data.sources import open_dataset
-from ltad.errors import LTADError
 from ltad.files import whole_file, write_text
 from ltad.foundation import load_foundation
 from ltad.foundation.features import Encoder
+from ltad.presets import default
 from ltad.progress import Stage
 
 TITLES = {"phase1": "phase 1: names and generator", "phase2": "phase 2: reconstruction and semantics"}
@@ -51,22 +51,15 @@ class Recorder(Bars):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train and draw, or draw again."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="curves", description="The learning curves of one training.")
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--data", metavar="DIR|demo|elpv")
-    task.add_argument("--table", type=Path, metavar="FILE", help="draw what a run wrote")
-    parser.add_argument("--imbalance", default="none", metavar="none|expN|stepN[-reverse]")
-    parser.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
-    parser.add_argument("--output", type=Path, default=Path("curves.json"), metavar="FILE")
+    description = "The learning curves of one training."
+    parser = command.parser("curves", description, "curves.json", again="draw what a run wrote")
+    command.add_tail(parser)
     parser.add_argument("--figure", type=Path, required=True, metavar="PICTURE")
     options = parser.parse_args(arguments)
-    try:
+    with command.plainly("curves"):
         if options.data:
             write_text(options.output, json.dumps(_run(options)))
-        draw(json.loads((options.table or options.output).read_text(encoding="utf-8")), options.figure)
-    except (LTADError, ValueError, OSError) as error:
-        raise SystemExit(f"curves: {error}") from error
+        draw(command.written(options.table or options.output), options.figure)
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:

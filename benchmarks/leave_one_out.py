@@ -22,6 +22,7 @@ from typing import Any, cast
 
 import torch
 
+from benchmarks import command
 from benchmarks.compare import describe_run, describe_split, entry, finished_runs, train_ltad
 from benchmarks.detectors import PatchKNN
 from benchmarks.images import encode_once, shrink
@@ -30,16 +31,16 @@ from benchmarks.tables import markdown
 from ltad.checkpoint.card import ClassCard
 from ltad.checkpoint.folder import Checkpoint
 from ltad.commands.progress import Bars
-from ltad.config import default
+from ltad.config import AdaptConfig
 from ltad.data import Dataset, Sample
 from ltad.data.sources import open_dataset
-from ltad.errors import LTADError
 from ltad.evaluation.table import evaluate
 from ltad.files import write_text
 from ltad.foundation import load_foundation
 from ltad.foundation.features import Encoder
 from ltad.inspection.predictor import Predictor
-from ltad.training.adaptation import DEFAULT_MINUTES, adapt, steps_for
+from ltad.presets import default
+from ltad.training.adaptation import DEFAULT_MINUTES, adapt
 from ltad.training.images import encode_samples
 from ltad.words import percent
 
@@ -50,28 +51,22 @@ READINGS = tuple(f"patch k-NN, by {reading}" for reading in PatchKNN.readings)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run it, or print what a run wrote."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="leave_one_out", description="A class taught to a checkpoint of the others.")
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--data", metavar="DIR|demo|elpv")
-    task.add_argument("--table", type=Path, metavar="FILE", help="print what a run wrote")
+    description = "A class taught to a checkpoint of the others."
+    parser = command.parser("leave_one_out", description, "leave-one-out.json")
+    command.add_seeds(parser, "of the images and the adaptation")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="to leave out, one after the other; all of them")
-    parser.add_argument("--images", nargs="+", type=int, default=[5, 20], metavar="N", help="of the class, to teach it")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help="of the images and the teaching")
-    parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, metavar="M", help="of teaching")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
-    parser.add_argument("--output", type=Path, default=Path("leave-one-out.json"), metavar="FILE")
+    parser.add_argument("--images", nargs="+", type=int, default=[5, 20], metavar="N", help="of the class, to learn it")
+    parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, metavar="M", help="of adaptation")
     parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same run")
     options = parser.parse_args(arguments)
-    try:
+    with command.plainly("leave_one_out"):
         if options.table:
-            print(table(json.loads(options.table.read_text(encoding="utf-8"))))
+            print(table(command.written(options.table)))
         else:
             _run(options, shlex.join(["python", "-m", "benchmarks.leave_one_out", *arguments]))
-    except (LTADError, ValueError, OSError) as error:
-        raise SystemExit(f"leave_one_out: {error}") from error
 
 
-def _run(options: argparse.Namespace, command: str) -> None:
+def _run(options: argparse.Namespace, words: str) -> None:
     config = default().override(*options.settings)
     dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation()
     header = describe_run(dataset, "alphabetical", foundation, config) | {"minutes": options.minutes}
@@ -85,16 +80,16 @@ def _run(options: argparse.Namespace, command: str) -> None:
             continue
         others = without(dataset, class_name)
         with TemporaryDirectory() as folder:
-            card = describe_split(others, "none", "alphabetical", command)
+            card = describe_split(others, "none", "alphabetical", words)
             base, _, _ = train_ltad(others, encoder, config, card, bars, Path(folder, "base"))
             before = evaluate(others, Predictor(foundation, base, encoder.store), auto=True, progress=bars)
             for n, seed in wanted:
-                methods = teach(base, dataset, class_name, n, seed, options.minutes, encoder, Path(folder), bars)
+                images = choose(dataset, class_name, n, seed)
+                settings = replace(steps_for(options.minutes), seed=seed)
+                methods = adapt_in_every_way(base, dataset, images, settings, encoder, Path(folder), bars)
                 run = {"class": class_name, "images": n, "seed": seed, "before": before["mean"]["all"]}
                 runs.append(run | {"methods": methods})
-                write_text(
-                    options.output, json.dumps({"header": header | {"command": command}, "runs": runs}, indent=1)
-                )
+                write_text(options.output, json.dumps({"header": header | {"command": words}, "runs": runs}, indent=1))
     bars.close()
     print(table({"header": header, "runs": runs}))
 
@@ -114,21 +109,18 @@ def choose(dataset: Dataset, class_name: str, n: int, seed: int) -> list[Sample]
     return [own[i] for i in sorted(drawn.tolist())]
 
 
-def teach(
+def adapt_in_every_way(
     base: Checkpoint,
     dataset: Dataset,
-    class_name: str,
-    n: int,
-    seed: int,
-    minutes: float,
+    images: Sequence[Sample],
+    settings: AdaptConfig,
     encoder: Encoder,
     folder: Path,
     bars: Bars,
 ) -> dict[str, dict[str, Any]]:
-    """Teach a class in every way and measure: its own figures under ``classes``, the means over the others."""
-    images = choose(dataset, class_name, n, seed)
-    methods = {}
-    settings = replace(steps_for(minutes), seed=seed)
+    """Adapt to the images' class in every way and measure: its own figures under ``classes``, the others' means."""
+    class_name = images[0].class_name
+    methods: dict[str, dict[str, Any]] = {}
     for name, replayed in ((ADAPTED, settings.replayed), (FORGETFUL, 0)):
         start = time.perf_counter()
         adapted = adapt(

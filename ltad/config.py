@@ -1,7 +1,7 @@
 """Every number of the method in one place: frozen, checked, written as JSON beside the weights.
 
 The paper's text leaves many of these numbers open. Those marked "our choice" were not taken from it; the
-measurement that decided them is named. A preset is a function that returns a whole configuration.
+measurement that decided them is named. Whole configurations are in ``ltad.presets``.
 """
 
 import dataclasses
@@ -331,63 +331,3 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     _require(type(value) is kind, f"{where} must be of type {kind.__name__}, got {value!r}")
     return value
-
-
-def default() -> LTADConfig:
-    """What measurement recommends for the embedded foundation model."""
-    return LTADConfig()
-
-
-def paper() -> LTADConfig:
-    """The paper's form wherever it is known; where it is not, UniAD's, which the paper builds on.
-
-    "Known" was read in the paper's figures or abstract, "guess" was not. What is not set here is the default's: the
-    frozen model, the names' vectors and start, the sizes of the latent and the decoder, the loss weights, the
-    temperatures, λ, the optimisers, the lengths and the batches are unknown.
-    """
-    base = LTADConfig()
-    return dataclasses.replace(
-        base,
-        patches=PatchConfig(
-            strides=(8, 16),  # known: several layers, all but the last; which of them: unknown
-            grid="coarsest",  # guess: UniAD's
-            pool=1,  # guess: none is drawn
-        ),
-        prompts=dataclasses.replace(
-            base.prompts,  # known: learned names, a pair per class
-            normal=("a normal {}",),  # known: one static prompt; its wording: guess
-            abnormal=("an abnormal {}",),
-        ),
-        synthesis=dataclasses.replace(base.synthesis, layout=1),  # known: mean and spread of one vector
-        reconstruction=dataclasses.replace(
-            base.reconstruction,  # known: a transformer; guess: UniAD's with its mask, its queries and its sizes
-            dim=256,
-            depth=4,
-            heads=8,
-        ),
-        memory=dataclasses.replace(base.memory, per_class=0),  # known: there is none
-        views=dataclasses.replace(base.views, wanted=0),  # guess: UniAD's, whose images are not turned
-        semantic=SemanticConfig(
-            projection="stride",  # known: the projections are drawn per layer; that they are averaged: guess
-            hidden=0,  # guess: linear
-        ),
-        phase1=dataclasses.replace(base.phase1, contrastive_weight=0.0),  # known: no such loss is drawn
-        phase2=dataclasses.replace(
-            base.phase2,
-            same_noise=True,  # known: the same noised patches for both
-            reconstruction_jitter=20.0,  # guess: UniAD's
-            semantic_jitter=20.0,
-            semantic_patches=10_000,  # known: all there are
-            synthesis_source="posterior",  # guess: how phase 2 draws the latent is not drawn
-            synthesis_probability=0.5,  # known: one for all classes; its value: guess
-        ),
-        scoring=dataclasses.replace(
-            base.scoring,
-            form="paper",  # known
-            semantic_weight=1.0,  # guess: λ
-            smoothing=0.0,  # guess: UniAD's
-        ),
-    )
-
-
-PRESETS = {"default": default, "paper": paper}

@@ -14,13 +14,14 @@ from safetensors.torch import save_file
 
 from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import Checkpoint, add_metrics
-from ltad.config import LTADConfig, default
+from ltad.config import LTADConfig
 from ltad.data import Dataset
 from ltad.data.folder import folder_dataset
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.inspection.predictor import Predictor
+from ltad.presets import default
 from ltad.progress import quiet
 from ltad.training.training import train
 from tests.toys import CHROMIUM, TEST_IMAGES, TRAIN_COUNTS, TrainToy, adapted_to, blotch, save_picture, toy_picture

@@ -1,6 +1,7 @@
 import pytest
 
-from ltad.config import PRESETS, LTADConfig, default, paper
+from ltad.config import LTADConfig
+from ltad.presets import PRESETS, default, paper
 
 SWITCHES = {
     "patches.grid=coarsest": "coarsest",

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.choices import class_choices
+from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, judged_before, thumbnails
 from app.photograph import Photograph
@@ -32,7 +32,7 @@ LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and 
 
 def build(predictors: Predictors) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where a checkpoint is chosen."""
-    names, first = predictors.names(), predictors.first()
+    first = predictors.first()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             photo = Photograph(
@@ -43,17 +43,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
                 height=340,
                 elem_id="photograph",
             )
-            with gr.Row():
-                checkpoint = gr.Dropdown(
-                    names, value=first, label=say("checkpoint"), min_width=200, elem_id="checkpoint"
-                )
-                class_name = gr.Dropdown(
-                    class_choices(predictors, first),
-                    value=AUTO,
-                    label=say("class"),
-                    min_width=160,
-                    elem_id="class-name",
-                )
+            checkpoint, class_name = checkpoint_and_class(predictors, "checkpoint", "class-name")
             status = gr.HTML(LOADING, elem_id="loading", apply_default_css=False)
             loading = gr.Timer(1)
             run = gr.Button(say("inspect"), variant="primary", elem_id="run")

@@ -44,20 +44,19 @@ def inspection_element(facts: dict[str, Any], photo: Image.Image, card: Checkpoi
 
 
 def prediction_facts(prediction: Prediction) -> dict[str, Any]:
-    """What the browser needs to know of a prediction, beside its class's calibration; plain JSON values.
+    """What the browser needs to know of a prediction at its checkpoint's own rate, beside its class's calibration.
 
-    report: as programs get it. trained: [group, training images] of the classes that it names. maps: patch scores
-    (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it follows from the
-    checkpoint's own rate and stays where it is when another is chosen.
+    Plain JSON values. report: as programs get it. trained: [group, training images] of the classes that it names.
+    maps: patch scores (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it
+    stays where it is when another rate is chosen.
     """
-    own = prediction.at(prediction.card.config.calibration.false_alarm_rate)
-    report = own.report()
+    report = prediction.report()
     named = {match["name"] for match in report["top_classes"]}
     height, width = prediction.patch_maps[ALL].shape
     return {
         "report": report,
         "trained": {c.name: [c.group, c.n_train] for c in prediction.card.classes if c.name in named},
-        "top": full_scale(own.judgement.threshold),
+        "top": full_scale(prediction.judgement.threshold),
         "maps": {part: _float32(patches) for part, patches in prediction.patch_maps.items()},
         "grid": [width, height],
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ltad.config import LTADConfig
+from ltad.data.longtail import tail_classes
 from ltad.foundation.base import Fingerprint
 from ltad.judging.calibration import Calibration
 from ltad.words import nearest_first
@@ -90,6 +91,14 @@ class CheckpointCard:
             there = nearest_first(class_name, self.class_names)
             raise ValueError(f"{self.name} does not know the class “{class_name}”; it knows {there}.")
         return self.class_names.index(class_name)
+
+    def classes_with(self, class_name: str, images: int) -> tuple[ClassCard, ...]:
+        """The classes with images of one counted; a new class is of the tail by the rule of the splits."""
+        if class_name in self.class_names:
+            return tuple(replace(c, n_train=c.n_train + images) if c.name == class_name else c for c in self.classes)
+        counts = {c.name: c.n_train for c in self.classes} | {class_name: images}
+        group = "tail" if class_name in tail_classes(counts) else "head"
+        return (*self.classes, ClassCard(name=class_name, n_train=images, group=group))
 
     def sha256(self) -> str:
         """The hash of the tensor file."""

@@ -78,15 +78,16 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
     if values.keys() != KEYS:
         missing, unexpected = sorted(KEYS - values.keys()), sorted(values.keys() - KEYS)
         raise CheckpointError(f"{folder.name}/config.json has missing keys {missing} and unexpected keys {unexpected}.")
+    metrics = _metrics(folder / METRICS)
     try:
         card = CheckpointCard(
             path=folder,
+            calibration=_calibration(values["calibration"]),
+            metrics=metrics,
             config=LTADConfig.from_dict(values["config"]),
             foundation=build_section(Fingerprint, values["foundation"], "foundation"),
             classes=tuple(build_section(ClassCard, c, "classes") for c in values["classes"]),
             data=build_section(DataCard, values["data"], "data"),
-            calibration=_calibration(values["calibration"]),
-            metrics=_metrics(folder / METRICS),
             parent=None if values["parent"] is None else build_section(Parent, values["parent"], "parent"),
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -170,7 +171,11 @@ def _stored(tensor: Tensor) -> Tensor:
 
 def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: FoundationModel) -> Checkpoint:
     """Load a checkpoint for the foundation model that it was trained on; CheckpointError says what does not fit."""
-    card = read_card(find_checkpoint(name_or_folder))
+    return load_tensors(read_card(find_checkpoint(name_or_folder)), foundation)
+
+
+def load_tensors(card: CheckpointCard, foundation: FoundationModel) -> Checkpoint:
+    """Load the checkpoint of a card for the foundation model that it was trained on, as ``load_checkpoint`` does."""
     if card.foundation != foundation.fingerprint:
         raise CheckpointError(
             f"{card.name} was trained on {card.foundation.name} ({card.foundation.sha256[:8]}, "

@@ -3,22 +3,20 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ltad.checkpoint.card import summarise
 from ltad.commands import DONE
 from ltad.commands.options import add_checkpoint, add_features, open_features, open_predictor
 from ltad.commands.progress import Bars, Lines
-from ltad.data import DEFECTIVE
+from ltad.data import DEFECTIVE, GOOD
 from ltad.data.listing import photograph_sample
 from ltad.evaluation.before_after import before_and_after, in_words
 from ltad.files import write_text
 from ltad.inspection.predictor import Predictor
 from ltad.photos.gather import gather
-from ltad.photos.pile import Photograph, Pile
 from ltad.training.adaptation import DEFAULT_MINUTES, adapt, steps_for
 from ltad.training.check import check_photographs
 
@@ -52,26 +50,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Adapt, measure what it changed, and print that."""
-    settings = replace(steps_for(options.minutes), seed=options.seed)
-    if options.no_replay:
-        settings = replace(settings, replayed=0)
     store = open_features(options)
     store = {} if store is None else store  # each photograph is encoded once, wherever it is asked for
     parent, told = open_predictor(options, store), Lines() if options.json else Bars()
     with TemporaryDirectory() as folder:
-        good = _good(gather([options.images], Path(folder, "good")).good(), parent, options, told)
-        defective = Pile()
-        if options.defective:
-            defective = gather([options.defective], Path(folder, "defective")).with_masks().readable()
+        good = gather([options.images], Path(folder, "good")).good().without(options.exclude)
+        spoilt = [options.defective] if options.defective else []
+        defective = gather(spoilt, Path(folder, "defective")).with_masks().readable()
+        if options.checked:
+            good = good.readable()
+        else:
+            check = check_photographs(good, parent.encoder, told)
+            for each in check.photographs:
+                if each.remarks:
+                    print(f"look at “{each.name}”: it {', and it '.join(each.remarks)}", file=sys.stderr)
+            good = check.pile
         for refusal in (*good.refused, *defective.refused):
             told.leave_out(refusal)
-        samples = [photograph_sample(each, options.class_name) for each in good.photographs]
+        normal, anomalous = (
+            [photograph_sample(each, options.class_name, defect) for each in sorted(pile.photographs)]
+            for pile, defect in ((good, GOOD), (defective, DEFECTIVE))
+        )
+        settings = replace(steps_for(options.minutes), seed=options.seed)
         checkpoint = adapt(
             parent.checkpoint,
-            samples,
+            normal,
             options.class_name,
             parent.foundation,
-            settings,
+            replace(settings, replayed=0) if options.no_replay else settings,
             options.output,
             command=options.command_line,
             start=options.start,
@@ -80,9 +86,8 @@ def run(options: argparse.Namespace) -> int:
             progress=told,
             watch=told.watch if isinstance(told, Lines) else None,
         )
-        spoilt = [photograph_sample(each, options.class_name, DEFECTIVE) for each in defective.photographs]
         adapted = Predictor(parent.foundation, checkpoint, store)
-        changes = before_and_after(parent, adapted, options.class_name, samples, spoilt, told)
+        changes = before_and_after(parent, adapted, options.class_name, normal, anomalous, told)
     told.close()
     if options.report:
         write_text(options.report, json.dumps(changes, indent=1))
@@ -91,21 +96,3 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"wrote {options.output}\n{in_words(changes)}")
     return DONE
-
-
-def _good(pile: Pile, parent: Predictor, options: argparse.Namespace, told: Bars | Lines) -> Pile:
-    """The photographs to learn from, by name, after a look at them unless somebody had one before."""
-    if options.checked:
-        pile = pile.readable()
-    else:
-        check = check_photographs(pile, parent.encoder, told)
-        for each in check.photographs:
-            if not _is_excluded(each.photograph, options.exclude) and (remarks := each.remarks()):
-                print(f"look at “{each.name}”: it {', and it '.join(remarks)}", file=sys.stderr)
-        pile = Pile(tuple(each.photograph for each in check.photographs), check.refused)
-    kept = [each for each in pile.photographs if not _is_excluded(each, options.exclude)]
-    return pile._replace(photographs=tuple(sorted(kept, key=lambda each: (each.name, each.path))))
-
-
-def _is_excluded(photograph: Photograph, names: Sequence[str]) -> bool:
-    return photograph.name in names or PurePosixPath(photograph.name).name in names

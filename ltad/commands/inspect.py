@@ -49,9 +49,9 @@ def _line(predictor: Predictor, file: Path, stem: str, options: argparse.Namespa
         if options.output:
             options.output.mkdir(parents=True, exist_ok=True)
             threshold = prediction.judgement.threshold
-            save_map(prediction.anomaly_map, options.output / f"{stem}_map.png", full_scale(threshold))
             picture = overlay(prediction.photo.image, prediction.anomaly_map, threshold)
             picture.save(options.output / f"{stem}_overlay.png")
+            save_map(prediction.anomaly_map, options.output / f"{stem}_map.png", full_scale(threshold))
     except (LTADError, OSError) as error:
         return {"error": str(error)}
     return prediction.report()

@@ -3,11 +3,9 @@
 import argparse
 from pathlib import Path
 
-from ltad.checkpoint.folder import find_checkpoint
 from ltad.data import Dataset
 from ltad.data.longtail import long_tail, read_split
 from ltad.data.sources import open_dataset
-from ltad.foundation import load_foundation
 from ltad.foundation.features import Store
 from ltad.foundation.store import FeatureFolder
 from ltad.inspection.predictor import Predictor
@@ -55,7 +53,5 @@ def open_features(options: argparse.Namespace) -> Store | None:
 
 
 def open_predictor(options: argparse.Namespace, store: Store | None = None) -> Predictor:
-    """The predictor of the checkpoint; an unknown one is answered before a large model is read."""
-    folder = find_checkpoint(options.checkpoint)
-    foundation = load_foundation(options.foundation) if options.foundation else None
-    return Predictor.from_checkpoint(folder, foundation, store)
+    """The predictor of the checkpoint, on the foundation model that is named."""
+    return Predictor.from_checkpoint(options.checkpoint, options.foundation, store)

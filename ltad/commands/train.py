@@ -9,11 +9,11 @@ from ltad.checkpoint.folder import add_metrics
 from ltad.commands import DONE
 from ltad.commands.options import add_data, add_features, open_features, open_split
 from ltad.commands.progress import Bars
-from ltad.config import PRESETS
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate, format_table
 from ltad.foundation import load_foundation
 from ltad.inspection.predictor import Predictor
+from ltad.presets import PRESETS
 from ltad.training.training import train
 
 

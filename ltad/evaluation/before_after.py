@@ -5,16 +5,18 @@ Ours. Everything here only measures: nothing of it is learned from, and no thres
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ltad.data import Sample
+from ltad.data import Dataset, Sample
 from ltad.data.demo import demo_dataset
 from ltad.evaluation import metrics
-from ltad.foundation.features import ENCODE_BATCH, Encoder
+from ltad.evaluation.table import evaluate
+from ltad.foundation.features import Store
 from ltad.inspection.prediction import ALL, Prediction
 from ltad.inspection.predictor import AUTO, Predictor
 from ltad.model.losses import reconstruction_loss
@@ -23,7 +25,6 @@ from ltad.photos.frame import map_to_image, resize_mask
 from ltad.progress import Progress, Stage
 from ltad.words import percent
 
-OTHERS = Stage("others")
 DRAWN = 32  # images per known class on which both models are compared
 DEMO = "demo"  # the data set that can be rendered again, wherever the checkpoint is
 DEMO_TEST = {"test_good": 10, "test_defective_per_type": 2}  # images of each class
@@ -139,32 +140,18 @@ def _on_the_demo(
 ) -> dict[str, dict[str, Any]]:
     """Image AUROC, class given, and share of images recognised, before and after, on some of the demo's test images."""
     test = demo_dataset(train=0, **DEMO_TEST).test
-    names = [name for name in names if any(sample.class_name == name for sample in test)]
-    rows = {}
-    for done, name in enumerate(names):
-        progress(OTHERS, done, len(names))
-        rows[name] = _figures([sample for sample in test if sample.class_name == name], (parent, adapted), name)
-    progress(OTHERS, len(names), len(names))
-    return rows
-
-
-def _figures(samples: Sequence[Sample], predictors: Sequence[Predictor], class_name: str) -> dict[str, list[float]]:
-    """Image AUROC and share of images recognised by each predictor, of one class; they share one image tower."""
-    encoder = Encoder(predictors[0].foundation)
-    scores: list[list[float]] = [[] for _ in predictors]
-    own: list[list[bool]] = [[] for _ in predictors]
-    for start in range(0, len(samples), ENCODE_BATCH):
-        chunk = samples[start : start + ENCODE_BATCH]
-        features = encoder.encode(encoder.tensors([sample.read() for sample in chunk]))
-        for i, predictor in enumerate(predictors):
-            class_id = predictor.card.class_id(class_name)
-            scored = predictor.score(features, torch.full((len(chunk),), class_id, device=features.embedding.device))
-            scores[i] += scored.image_scores.tolist()
-            own[i] += (scored.similarities.argmax(1) == class_id).tolist()
-    labels = [sample.label for sample in samples]
+    unmarked = tuple(replace(sample, read_mask=None) for sample in test if sample.class_name in names)
+    if not unmarked:
+        return {}
+    store: Store = {}  # both ask about the same images
+    dataset = Dataset(name=DEMO, train=(), test=unmarked)
+    tables = [
+        evaluate(dataset, Predictor(each.foundation, each.checkpoint, store), progress=progress)["classes"]
+        for each in (parent, adapted)
+    ]
     return {
-        "image_auroc": [metrics.image_auroc(labels, each) for each in scores],
-        "class_accuracy": [round(float(np.mean(each)), 4) for each in own],
+        name: {key: [table[name][key] for table in tables] for key in ("image_auroc", "class_accuracy")}
+        for name in tables[0]
     }
 
 

@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ltad.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint, read_card
+from ltad.checkpoint.folder import Checkpoint, find_checkpoint, load_tensors, read_card
 from ltad.errors import ImageError
 from ltad.foundation import FoundationModel, ImageFeatures, load_foundation
 from ltad.foundation.features import Encoder, Store
 from ltad.foundation.vocabulary import nearest_words
 from ltad.inspection.prediction import ALL, ClassMatch, ClassVerdict, Prediction
-from ltad.judging.scoring import combine, fuse, image_scores, raw_scores, standardise
+from ltad.judging.scoring import raw_scores, score_images, standardise
 from ltad.photos.decode import Photo, open_photo
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image  # of a photograph
@@ -61,13 +61,15 @@ class Predictor:
     def from_checkpoint(
         cls,
         name_or_folder: str | os.PathLike[str],
-        foundation: FoundationModel | None = None,
+        foundation: FoundationModel | str | None = None,
         store: Store | None = None,
     ) -> Self:
-        """Load a checkpoint by name or folder, and its foundation model unless one is given."""
+        """Load a checkpoint by name or folder, on the foundation model that is given or named, or that it names."""
         folder = find_checkpoint(name_or_folder)
-        foundation = foundation or load_foundation(read_card(folder).foundation.name)
-        return cls(foundation, load_checkpoint(folder, foundation), store)
+        card = read_card(folder)  # a wrong one is answered before a large model is read
+        if not isinstance(foundation, FoundationModel):
+            foundation = load_foundation(foundation or card.foundation.name)
+        return cls(foundation, load_tensors(card, foundation), store)
 
     def predict(
         self,
@@ -139,7 +141,7 @@ class Predictor:
             judgement=self.card.calibration.judge(score, name, rate),
             seconds=dict(seconds),
         )
-        _ = prediction.anomaly_map, prediction.regions  # drawn here, so that their time is told
+        _ = prediction.regions  # found here, so that their time is told
         clock.lap("render")
         prediction.seconds.update(clock.seconds)
         return prediction
@@ -165,22 +167,21 @@ class Predictor:
     @torch.no_grad()
     def score(self, features: ImageFeatures, class_ids: Tensor | None = None) -> ScoredBatch:
         """Score B images, given what the image tower says of them, as the given classes (B,), or the nearest ones."""
-        scoring, grid = self.card.config.scoring, self._model.patches.grid_size
+        grid = self._model.patches.grid_size
         similarities = self._model.match(features.embedding)
         class_ids = similarities.argmax(1) if class_ids is None else class_ids
         output = self._model(features.maps, class_ids)
         normal = self._statistics.of(class_ids)
         raw = raw_scores(output, normal, self.card.config, grid)
         usual = (normal.memory_mean, normal.memory_std), (normal.mean, normal.std)
-        parts = combine(standardise(raw, *usual), self.card.config)
-        scores = fuse(parts, scoring.semantic_weight)
+        scores = score_images(standardise(raw, *usual), self.card.config)
         return ScoredBatch(
             class_ids=class_ids,
             similarities=similarities,
-            anomaly_maps=scores.unflatten(1, grid),
-            image_scores=image_scores(scores, scoring.top_fraction),
-            part_maps={name: part.unflatten(1, grid) for name, part in parts._asdict().items()},
-            part_scores={name: image_scores(part, scoring.top_fraction) for name, part in parts._asdict().items()},
+            anomaly_maps=scores.patches.unflatten(1, grid),
+            image_scores=scores.image,
+            part_maps={name: part.unflatten(1, grid) for name, part in scores.parts._asdict().items()},
+            part_scores=scores.image_by_part,
         )
 
     def match_classes(self, source: Source) -> list[dict[str, Any]]:

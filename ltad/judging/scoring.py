@@ -247,3 +247,23 @@ def image_scores(scores: Tensor, top_fraction: float) -> Tensor:
     """The mean of the highest ``top_fraction`` of the patches of (B, N) scores: (B,)."""
     count = max(1, round(top_fraction * scores.shape[-1]))
     return scores.topk(count, dim=-1).values.mean(-1)
+
+
+class Scores(NamedTuple):
+    """What B images score: patches (B, N), the parts that they are made of, and one number per image (B,), of each.
+
+    image_by_part: the image scores of "reconstruction" and of "semantic" alone.
+    """
+
+    patches: Tensor
+    parts: Parts
+    image: Tensor
+    image_by_part: dict[str, Tensor]
+
+
+def score_images(scores: RawScores, config: LTADConfig) -> Scores:
+    """Join the scores of every patch into one map and one number per image."""
+    top, parts = config.scoring.top_fraction, combine(scores, config)
+    patches = fuse(parts, config.scoring.semantic_weight)
+    by_part = {name: image_scores(part, top) for name, part in parts._asdict().items()}
+    return Scores(patches, parts, image_scores(patches, top), by_part)

@@ -31,7 +31,7 @@ def pair_masks(
             problems.append((index, f"The mask “{mask}” has no image. {how_to_name(suffix)}"))
         elif len(own) > 1:
             both = " and ".join(f"“{images[i]}”" for i in own[:2])
-            problems.append((index, f"The mask “{mask}” cannot tell {both} apart. Rename or remove one of them."))
+            problems.append((index, f"{both} share the mask “{mask}”. Rename or remove one of them."))
         elif own[0] in pairs:
             both = f"“{masks[pairs[own[0]]]}” and “{mask}”"
             problems.append((index, f"{both} are both masks of one image. Remove one of them."))

@@ -4,7 +4,7 @@ A picture that is named like another of its folder, with ``_mask`` before the su
 ``a/7_mask.png`` marks ``a/7.jpg`` and nothing else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
 
@@ -62,6 +62,11 @@ class Pile(NamedTuple):
         ]
         images = tuple(image._replace(mask=None) for image in paired.photographs)
         return type(self)(images, (*paired.refused, *refused))
+
+    def without(self, names: Collection[str]) -> Self:
+        """The photographs but those of these names, given whole or as the file's own."""
+        kept = (p for p in self.photographs if not {p.name, PurePosixPath(p.name).name} & {*names})
+        return self._replace(photographs=tuple(kept))
 
     def readable(self) -> Self:
         """The photographs that can be read, their masks too; every one is opened."""

@@ -52,6 +52,7 @@ class Checked:
         """What its user calls it."""
         return self.photograph.name
 
+    @property
     def remarks(self) -> list[str]:
         """Why a person should look at it, in words; empty where nothing is odd."""
         remarks = [f"shows the same as “{self.double_of}”"] if self.double_of else []
@@ -68,6 +69,11 @@ class DataCheck:
 
     photographs: tuple[Checked, ...]
     refused: tuple[Refusal, ...]
+
+    @property
+    def pile(self) -> Pile:
+        """The photographs that can be learned from, and those that cannot."""
+        return Pile(tuple(each.photograph for each in self.photographs), self.refused)
 
     @property
     def is_enough(self) -> bool:

@@ -20,18 +20,17 @@ from ltad.judging.scoring import (
     ScoreStatistics,
     class_spread,
     class_statistics,
-    combine,
-    fuse,
-    image_scores,
     neutral_statistics,
     place_statistics,
     pooled_spread,
     raw_scores,
     residual_variances,
+    score_images,
     standardise,
 )
 from ltad.model.ltad import LTAD, LTADOutput
 from ltad.training.folds import Fold
+from ltad.training.moments import Moments, total_of
 
 
 class HeldOut(NamedTuple):
@@ -78,13 +77,13 @@ def fit_statistics(
         scores, similarity = _unstandardised(everyone, features, config)
         return _neutral(everyone, features), HeldOut([scores[m] for m in scored], [similarity[m] for m in scored])
     moments = [_class_moments(fold, features) for fold in everyone]
-    shared, basis = torch.linalg.eigh(_sum(moments).covariance().mean(0))
+    shared, basis = torch.linalg.eigh(total_of(moments).covariance().mean(0))
     along = [part.along(basis) for part in moments]
     maps = _held_out_maps(everyone, along, basis, shared, features, config)
     sums = [_Sums.of(maps.within.of(images)) for images in members]
     pooled = _Pooled.of(sums)
     normal = [(*pooled.memory_statistics(each), *pooled.placed_statistics(each)) for each in sums]
-    total = _sum(along)
+    total = total_of(along)
     variance = residual_variances(total.variance(), total.counts, shared)
     by_class = (torch.stack(parts) for parts in zip(*normal, strict=True))
     statistics = _in_half(basis, total.mean(), variance, *by_class)
@@ -111,7 +110,7 @@ def fit_class_statistics(
     memory = parent.memory_mean.mean(0), parent.memory_std.square().mean(0)
     pooled = _Pooled(memory, (parent.mean.mean((0, 2)), parent.std.square().mean((0, 2))))
     sums = _Sums.of(maps.within)
-    own = _sum(along).of(features.class_ids[:1])
+    own = total_of(along).of(features.class_ids[:1])
     variance = residual_variances(own.variance(), own.counts, shared)
     normal = (part[None] for part in (*pooled.memory_statistics(sums), *pooled.placed_statistics(sums)))
     statistics = _in_half(parent.basis, own.mean(), variance, *normal)
@@ -137,14 +136,9 @@ def _unstandardised(folds: list[Fold], features: Features, config: LTADConfig) -
     for fold in folds:
         for chunk, output in _outputs(fold, features):
             raw = raw_scores(output, neutral.of(features.class_ids[chunk]), config, grid)
-            scores[chunk] = _image_scores(raw, config)
+            scores[chunk] = score_images(raw, config).image
             similarity[chunk] = _own_similarity(fold, features, chunk)
     return scores, similarity
-
-
-def _image_scores(scores: RawScores, config: LTADConfig) -> Tensor:
-    parts = combine(scores, config)
-    return image_scores(fuse(parts, config.scoring.semantic_weight), config.scoring.top_fraction)
 
 
 def _own_similarity(fold: Fold, features: Features, chunk: Tensor) -> Tensor:
@@ -157,43 +151,6 @@ def _outputs(fold: Fold, features: Features) -> Iterator[tuple[Tensor, LTADOutpu
     for chunk in fold.unseen.split(ENCODE_BATCH):
         batch = features.batch(chunk)
         yield chunk, fold.model(batch.maps, batch.class_ids)
-
-
-class Moments(NamedTuple):
-    """Sums over images of the mean (..., D) and the mean square (..., D, D) of their residuals; counts (...), how many.
-
-    Along the shared directions the mean square is (..., D) only. The leading dimension is that of the classes, or of
-    the images of a batch.
-    """
-
-    first: Tensor
-    second: Tensor
-    counts: Tensor
-
-    def minus(self, other: "Moments") -> "Moments":
-        """The moments of the images that are not among the others."""
-        return Moments(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
-
-    def of(self, class_ids: Tensor) -> "Moments":
-        """The moments of each of B images' classes (B,)."""
-        return Moments(*(part[class_ids] for part in self))
-
-    def along(self, basis: Tensor) -> "Moments":
-        """The moments along the directions of a basis (D, D)."""
-        return Moments(self.first @ basis, ((self.second @ basis) * basis).sum(-2), self.counts)
-
-    def mean(self) -> Tensor:
-        """Mean residual (..., D); zero where there is no image."""
-        return self.first / self.counts.clamp(min=1)[..., None]
-
-    def covariance(self) -> Tensor:
-        """Covariance of the residuals (..., D, D)."""
-        mean = self.mean()
-        return self.second / self.counts.clamp(min=1)[..., None, None] - mean[..., :, None] * mean[..., None, :]
-
-    def variance(self) -> Tensor:
-        """Variances (..., D) along the shared directions."""
-        return (self.second / self.counts.clamp(min=1)[..., None] - self.mean().square()).clamp(min=0)
 
 
 def _residuals(output: LTADOutput) -> Tensor:
@@ -211,10 +168,6 @@ def _class_moments(fold: Fold, features: Features) -> Moments:
         for sums, parts in zip(total, each, strict=True):
             sums.index_add_(0, features.class_ids[chunk], parts)
     return total
-
-
-def _sum(moments: list[Moments]) -> Moments:
-    return Moments(*(torch.stack(parts).sum(0) for parts in zip(*moments, strict=True)))
 
 
 class _HeldOutMaps(NamedTuple):
@@ -239,7 +192,7 @@ def _held_out_maps(
     places, empty = grid[0] * grid[1], features.embeddings.new_empty
     within, across = (RawScores(empty(n, memories, places), empty(n, places), empty(n, places)) for _ in range(2))
     similarity = empty(n)
-    total = _sum(moments)
+    total = total_of(moments)
     neutral = neutral_statistics(len(total.counts), memories, len(shared), places, basis.device)._replace(basis=basis)
     for fold, own in zip(folds, moments, strict=True):
         rest = total.minus(own)
@@ -301,5 +254,5 @@ def _leave_one_out(maps: _HeldOutMaps, images: Tensor, pooled: _Pooled, config: 
         one = torch.tensor([i], device=images.device)
         others = sums.without(within.of(one))
         usual = pooled.memory_statistics(others), pooled.placed_statistics(others)
-        scores[i] = _image_scores(standardise(across.of(one), *usual), config)
+        scores[i] = score_images(standardise(across.of(one), *usual), config).image
     return scores

@@ -109,7 +109,8 @@ def optimise(task: Optimisation, seed: int, folder: StageFolder | None, progress
         optimiser.step()
         progress(task.stage, step + 1, task.steps, loss.item())
         if folder and ((step + 1) % SAVE_EVERY == 0 or step + 1 == task.steps):
-            folder.save(task.stage, step + 1, _state(task.module, optimiser, generator))
+            state = _state(task.module, optimiser, generator)
+            folder.save(task.stage, step + 1, state)
 
 
 def _state(module: nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, Tensor]:

@@ -83,7 +83,8 @@ def symmetries(
     pairs = [(int(member), turn) for member in probed for turn in TURNS]
     classes = features.class_ids[probed].repeat_interleave(len(TURNS))
     stage = Stage(f"turns of {samples[int(members[0])].class_name}")
-    copies = encoder.features(_turned_images(samples, pairs, encoder), classes, stage, progress, keep=False)
+    images = _turned_images(samples, pairs, encoder)
+    copies = encoder.features(images, classes, stage, progress, keep=False)
     layer = encoder.foundation.layer_near(PROBE_STRIDE)
     _, std = channel_statistics(features.maps[layer][probed], torch.zeros_like(probed))
     as_they_are = features.maps[layer][probed].float()

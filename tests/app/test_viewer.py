@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app import viewer
 from ltad.inspection.predictor import Predictor
-from ltad.judging.calibration import Calibration
+from ltad.judging.calibration import DIGITS, Calibration
 from ltad.judging.regions import REGION_GRID, find_regions
 from ltad.photos.frame import map_to_image
 from tests.toys import BROWSER_MARKS, toy_picture
@@ -36,10 +37,11 @@ def float32(values: np.ndarray) -> str:
 @pytest.mark.parametrize("own", [0, 1, 7, 40, 250])
 def test_verdicts_are_those_of_the_core_at_every_rate(page: Page, own: int) -> None:
     generator = np.random.default_rng(own)
-    scores = {"a": tuple(sorted(generator.normal(size=own))), "b": tuple(sorted(generator.normal(1, 2, size=60)))}
+    drawn = {"a": generator.normal(size=own), "b": generator.normal(1, 2, size=60)}
+    scores = {name: tuple(sorted(values.round(DIGITS).tolist())) for name, values in drawn.items()}
     calibration = Calibration(scores, {"a": (), "b": ()})
     everything = sorted(scores["a"] + scores["b"])
-    asked = [*generator.normal(size=20), *generator.choice(everything, 10)]  # ties, too
+    asked = [*generator.normal(size=20).round(DIGITS), *generator.choice(everything, 10)]  # ties, too
     rates = [1e-4, 0.003, 1 / 61, 0.02, 1 / 41, 0.05, 0.1, 1 / 8, 0.3, 0.5]
     theirs = page.evaluate(
         "([own, all, scores, rates]) => rates.map((rate) => scores.map((s) => core.judge(s, { own, all }, rate)))",
@@ -97,9 +99,9 @@ def test_the_outline_runs_where_the_map_has_the_value(page: Page) -> None:
 
 def test_an_inspection_shows_without_a_server_and_escapes_what_it_is_told(page: Page, predictor: Predictor) -> None:
     picture = Image.fromarray(toy_picture("dots", np.random.default_rng(0)).astype(np.uint8))
-    prediction = predictor.predict(picture, "dots")
     strange = "<img src=x onerror=alert(1)>\"'&"
-    object.__setattr__(prediction, "notes", (strange,))
+    prediction = predictor.predict(picture, "dots")
+    prediction = replace(prediction, photo=replace(prediction.photo, notes=(strange,)))
     page.add_style_tag(path=viewer.STYLE)
     page.evaluate("(html) => (document.body.innerHTML = html)", viewer.inspection(prediction))
     expect(page.locator(".headline span")).not_to_be_empty()

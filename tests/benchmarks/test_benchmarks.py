@@ -1,4 +1,4 @@
-"""The comparison that stands in the README: rivals on the toy products, the file that resumes, and its tables."""
+"""The comparison that stands in the RESULTS.md: rivals on the toy products, the file that resumes, and its tables."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,14 @@ from torch import Tensor
 
 from benchmarks import ablation, compare, curves, detectors, leave_one_out, rivals, tables
 from benchmarks.images import encode_once, shrink
-from ltad.config import PRESETS, LTADConfig, default
+from ltad.config import LTADConfig
 from ltad.data import Dataset, Sample
 from ltad.evaluation.table import FIGURES, evaluate
 from ltad.foundation import FoundationModel
 from ltad.foundation.features import Encoder
 from ltad.inspection.predictor import Predictor
 from ltad.photos.frame import resize_mask, to_tensor
+from ltad.presets import PRESETS, default
 from ltad.progress import quiet
 from ltad.training.images import encode_samples
 

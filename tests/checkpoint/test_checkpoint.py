@@ -20,9 +20,9 @@ from ltad.checkpoint.folder import (
     shipped_checkpoint,
     untrained,
 )
-from ltad.config import default
 from ltad.errors import CheckpointError
 from ltad.foundation import FoundationModel
+from ltad.presets import default
 
 
 @pytest.fixture
@@ -58,7 +58,11 @@ def test_the_round_trip_is_exact(toy_checkpoint: Path, foundation: FoundationMod
     assert replace(second.card, path=toy_checkpoint, metrics=first.card.metrics) == first.card
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "copy" / name).read_bytes() == (toy_checkpoint / name).read_bytes()
-    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
     assert not second.model.training
 
 

@@ -97,7 +97,9 @@ def test_a_label_without_its_image(root: Path) -> None:
 
 def test_a_label_of_two_images(root: Path) -> None:
     shutil.copy(root / "Class1" / "Train" / "0002.PNG", root / "Class1" / "Train" / "0002.BMP")
-    with pytest.raises(DatasetError, match=r"Train/Label” cannot tell “.*0002\.BMP” and “.*0002\.PNG” apart"):
+    with pytest.raises(
+        DatasetError, match=r"0002\.BMP” and “.*0002\.PNG” share the mask “.*Train/Label/0002_label\.PNG”"
+    ):
         dagm_dataset(root)
 
 

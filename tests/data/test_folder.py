@@ -123,7 +123,7 @@ def test_two_masks_of_one_image(root: Path) -> None:
 def test_a_mask_of_two_images(root: Path) -> None:
     picture(root / "bolt" / "test" / "dent" / "000.jpg")
     with pytest.raises(
-        DatasetError, match=r"ground_truth/dent/000_mask.png” cannot tell “.*000\.jpg” and “.*000\.png” apart"
+        DatasetError, match=r"000\.jpg” and “.*000\.png” share the mask “.*ground_truth/dent/000_mask\.png”"
     ):
         folder_dataset(root)
 

@@ -22,7 +22,7 @@ for holder, name in (
 ):
     setattr(holder, name, refusing(getattr(holder, name)))
 
-from ltad.predictor import Predictor
+from ltad import Predictor
 
 predictor = Predictor.from_checkpoint(sys.argv[1])
 report = predictor.predict(sys.argv[2]).report()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltad.config import LTADConfig, default
+from ltad.config import LTADConfig
 from ltad.judging.scoring import (
     MapSums,
     Parts,
@@ -24,6 +24,7 @@ from ltad.judging.scoring import (
     standardise,
 )
 from ltad.model.ltad import LTADOutput
+from ltad.presets import default
 
 GRID = (6, 9)
 PLACES = GRID[0] * GRID[1]

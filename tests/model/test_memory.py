@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ltad.config import LTADConfig, default
+from ltad.config import LTADConfig
 from ltad.foundation import FoundationModel
 from ltad.model.ltad import build_memories
 from ltad.model.memory import PatchMemory, nearest_distance, spread_out
+from ltad.presets import default
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ltad.config import LTADConfig, default, paper
+from ltad.config import LTADConfig
 from ltad.foundation import FoundationModel
 from ltad.model.losses import jitter, name_loss, reconstruction_loss, semantic_loss, vae_loss
 from ltad.model.ltad import LTAD, build_model
@@ -13,6 +13,7 @@ from ltad.model.prompts import ClassPrompts, start_tokens
 from ltad.model.reconstruction import Attention, ReconstructionModule, neighbour_mask
 from ltad.model.semantic import SemanticModule
 from ltad.model.synthesis import FeatureVAE
+from ltad.presets import default, paper
 
 CLASSES = 3
 

@@ -17,7 +17,7 @@ from ltad.errors import ArchiveError
 from ltad.photos import archive as archives
 from ltad.photos.archive import unpack
 from ltad.photos.decode import FORMATS, SUFFIXES
-from ltad.photos.pile import Pile
+from ltad.photos.pile import Photograph, Pile
 
 DEFLATED = zipfile.ZIP_DEFLATED
 NOISE = random.Random(0).randbytes(100_000)
@@ -102,7 +102,7 @@ def test_what_systems_add_is_neither_photo_nor_refused(
 ) -> None:
     monkeypatch.setattr(archives, "MAX_FILES", 2)
     pack(archive, [(raw(name), b"") for name in CLUTTER] + [("./a/1.png", b"1"), ("a/...png/..2.png", b"2")])
-    assert unpack(archive, folder) == ((("./a/1.png", folder / "0001.png"),), ())
+    assert unpack(archive, folder) == Pile((Photograph("./a/1.png", folder / "0001.png"),))
 
 
 NAMES = {
@@ -374,7 +374,7 @@ SHOWN = {
 def test_names_are_fit_to_be_shown(name: str, archive: Path, folder: Path) -> None:
     pack(archive, [(raw(name), b"photo"), (raw(f"{name}.txt"), b"text")])
     unpacked = unpack(archive, folder)
-    assert unpacked.photographs == ((SHOWN[name], folder / "0001.png", None),)
+    assert unpacked.photographs == (Photograph(SHOWN[name], folder / "0001.png"),)
     assert len(unpacked.refused[0][0]) <= 120
 
 

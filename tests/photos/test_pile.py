@@ -56,7 +56,7 @@ def test_a_mask_may_be_of_another_format_and_its_picture_anywhere_in_the_pile() 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("0.png", "0.jpg", "0_mask.png"), "cannot tell “0.png” and “0.jpg” apart"),
+        (("0.png", "0.jpg", "0_mask.png"), "“0.png” and “0.jpg” share the mask"),
         (("0.png", "0_mask.png", "0_mask.jpg"), "are both masks of one image"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_learned(
     def spoilt(*arguments: Any) -> torch.Tensor:
         return phase2_loss(*arguments) * (torch.nan if next(steps) == 5 else 1.0)
 
-    monkeypatch.setattr("ltad.training.adaptation.phase2_loss", spoilt)
+    monkeypatch.setattr("ltad.training.student.phase2_loss", spoilt)
     with pytest.raises(TrainingError, match="fold1-phase2 is nan at step 6"):
         adapted_to(predictor.checkpoint, tmp_path / "nan", foundation)
     state = load_file(tmp_path / "nan" / ".training" / "fold1-phase2.safetensors")

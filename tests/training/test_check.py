@@ -52,7 +52,7 @@ def test_each_oddity_is_found_and_the_good_ones_are_left_alone(check: DataCheck)
     assert by_name["other.png"].is_other
     assert by_name["spoilt.png"].is_suspect
     assert by_name["wide.png"].has_other_shape
-    assert by_name["double.jpg"].remarks()[0] == "shows the same as “good3.png”"
+    assert by_name["double.jpg"].remarks[0] == "shows the same as “good3.png”"
     calm = [checked for name, checked in by_name.items() if name.startswith("good")]
     assert not any(checked.double_of or checked.is_other or checked.has_other_shape for checked in calm)
     assert sum(checked.is_suspect for checked in calm) <= 1
@@ -70,7 +70,7 @@ def test_how_many_are_enough_and_what_they_promise(
     assert check.is_enough and check.promise == pytest.approx(1 / 15)
     picture("dots", 0).save(tmp_path / "one.png")
     alone = check_photographs(Pile((Photograph("one.png", tmp_path / "one.png"),)), Encoder(foundation), quiet)
-    assert not alone.is_enough and alone.photographs[0].suspicion == 0 and not alone.photographs[0].remarks()
+    assert not alone.is_enough and alone.photographs[0].suspicion == 0 and not alone.photographs[0].remarks
     none = check_photographs(Pile(), Encoder(foundation), quiet)
     assert not none.is_enough and none.promise == 1
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from ltad.checkpoint.folder import load_checkpoint
-from ltad.config import LTADConfig, paper
+from ltad.config import LTADConfig
 from ltad.data import Dataset
 from ltad.errors import DatasetError
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Encoder
 from ltad.judging.scoring import raw_scores
+from ltad.presets import paper
 from ltad.progress import quiet
 from ltad.training import optimisation
 from ltad.training.images import encode_samples

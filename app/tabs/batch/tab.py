@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.choices import class_choices
+from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
 from app.predictors import Predictors
 from app.tabs.batch.batch import Batch, batch_element
@@ -29,7 +29,6 @@ EXPORTS = ("HTML report", "CSV", "JSON", "maps (16-bit PNG)")
 
 def build(predictors: Predictors) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where a checkpoint is chosen."""
-    names, first = predictors.names(), predictors.first()
     batch = gr.State(None, time_to_live=3600, delete_callback=_close)
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
@@ -39,13 +38,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
                 height=150,
                 elem_id="batch-files",
             )
-            with gr.Row():
-                checkpoint = gr.Dropdown(
-                    names, value=first, label=say("checkpoint"), min_width=200, elem_id="batch-checkpoint"
-                )
-                class_name = gr.Dropdown(
-                    class_choices(predictors, first), value=AUTO, label=say("class"), min_width=160
-                )
+            checkpoint, class_name = checkpoint_and_class(predictors, "batch-checkpoint", None)
             with gr.Row():
                 run = gr.Button(say("inspect_all"), variant="primary", elem_id="batch-run")
                 stop = gr.Button(say("stop"), elem_id="batch-stop")

@@ -32,7 +32,7 @@ STAGES = {
     "phase2": "learning what is normal",
     "before": "measuring before",
     "after": "measuring after",
-    "others": "measuring the other classes",
+    "evaluate": "measuring the other classes",
 }
 HALVES = {1: "to judge one half", 2: "to judge the other half"}  # by fold
 HEADLINES = {
@@ -58,7 +58,7 @@ def check_card(check: DataCheck, refused: Sequence[Refusal]) -> str:
         )
         if count < ENOUGH:
             said.append(f"{ENOUGH} would promise 1 in {ENOUGH + 1}, and 50 show more of what is usual.")
-    odd = [c for c in check.photographs if c.remarks()]
+    odd = [c for c in check.photographs if c.remarks]
     rows = "".join(f"<li>{_remark(c)}</li>" for c in odd)
     broken = "".join(f"<li>{escape(left_out(*refusal))}</li>" for refusal in refused)
     looked = f"<p>Look at these, and leave out what does not belong:</p><ul>{rows}</ul>" if odd else ""
@@ -69,7 +69,7 @@ def check_card(check: DataCheck, refused: Sequence[Refusal]) -> str:
 
 
 def _remark(checked: Checked) -> str:
-    return f"<b>{escape(checked.name)}</b> {escape(', and '.join(checked.remarks()))}"
+    return f"<b>{escape(checked.name)}</b> {escape(', and '.join(checked.remarks))}"
 
 
 def job_card(job: Job, before: int, photograph: Path | None) -> str:

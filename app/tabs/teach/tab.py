@@ -145,8 +145,8 @@ def build(
         store = FeatureFolder(Path(folder.name, "features"))
         check = check_photographs(good.good(), Encoder(predictors.get(parent).foundation, store), quiet)
         upload = Upload(check, bad, folder)
-        choices = [(_label(c.name, c.remarks()), i) for i, c in enumerate(check.photographs)]
-        shown = [(small_picture(c.photograph.path, THUMB), _label(c.name, c.remarks())) for c in check.photographs]
+        choices = [(_label(c.name, c.remarks), i) for i, c in enumerate(check.photographs)]
+        shown = [(small_picture(c.photograph.path, THUMB), _label(c.name, c.remarks)) for c in check.photographs]
         return [
             upload,
             check_card(check, (*check.refused, *bad.refused)),

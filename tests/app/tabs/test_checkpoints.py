@@ -57,9 +57,10 @@ def test_the_family_goes_from_balanced_to_the_longest_tail(predictor: Predictor)
 
 
 def test_two_predictions_are_compared_in_words_and_in_a_map(prediction: Prediction) -> None:
-    higher = replace(
-        prediction, checkpoint="other", image_score=prediction.image_score + prediction.judgement.threshold
-    )
+    card = replace(prediction.card, path=Path("other"))
+    score = prediction.image_score + prediction.judgement.threshold
+    judgement = card.calibration.judge(score, prediction.class_name, card.config.calibration.false_alarm_rate)
+    higher = replace(prediction, card=card, image_score=score, judgement=judgement)
     words = compare_in_words(prediction, higher)
     assert "1.00 thresholds higher" in words and "other" in words
     assert "as high" in compare_in_words(prediction, prediction)

@@ -71,7 +71,7 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(
     page.locator("#teach-check").click()
     reasons = page.locator("#teach-found li")
     expect(reasons).to_have_count(3, timeout=WAIT)
-    expect(reasons).to_contain_text(["outside.png is left out", "bomb.png is left out", "link.png is left out"])
+    expect(reasons).to_contain_text(["outside.png” is left out", "bomb.png” is left out", "link.png” is left out"])
     expect(page.locator("#teach-train")).not_to_be_visible()
 
     page.locator("#teach-files").get_by_label("Clear").click()
@@ -85,7 +85,7 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(
     page.locator("#teach-check").click()
     expect(page.locator("#teach-found")).to_contain_text("10 photographs", timeout=WAIT)
     for name in ("burnt.png", "lone_mask.png"):
-        expect(reasons.filter(has_text=f"{name} is left out")).to_have_count(1)
+        expect(reasons.filter(has_text=f"{name}” is left out")).to_have_count(1)
     page.locator("#teach-minutes input[type=number]").fill("0.5")
     page.locator("#teach-name textarea, #teach-name input").fill(LEFT_OUT)
     page.locator("#teach-train").click()

@@ -1,0 +1,50 @@
+"""What the benchmarks' commands have in common: a run that writes a file, and a file that is printed again."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ltad.data.longtail import ORDERS
+from ltad.errors import LTADError
+
+
+def parser(
+    name: str, description: str, output: str, *, again: str = "print what a run wrote"
+) -> argparse.ArgumentParser:
+    """The options of a run on a data set, or of its file; again: what is done with that."""
+    options = argparse.ArgumentParser(prog=name, description=description)
+    task = options.add_mutually_exclusive_group(required=True)
+    task.add_argument("--data", metavar="DIR|demo|elpv")
+    task.add_argument("--table", type=Path, metavar="FILE", help=again)
+    options.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    options.add_argument("--output", type=Path, default=Path(output), metavar="FILE")
+    return options
+
+
+def add_tail(options: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Which training images are left; several: levels may be given."""
+    levels: dict[str, Any] = {"nargs": "+", "default": ["none"]} if several else {"default": "none"}
+    options.add_argument("--imbalance", metavar="none|expN|stepN[-reverse]", **levels)
+    options.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
+
+
+def add_seeds(options: argparse.ArgumentParser, what: str) -> None:
+    """How often everything is done."""
+    options.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help=what)
+
+
+def written(path: Path) -> dict[str, Any]:
+    """What a run wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def plainly(name: str) -> Iterator[None]:
+    """End with one sentence where something is refused."""
+    try:
+        yield
+    except (LTADError, ValueError, OSError) as error:
+        raise SystemExit(f"{name}: {error}") from error
