@@ -40,7 +40,7 @@ from ltad.foundation import load_foundation
 from ltad.foundation.features import Encoder
 from ltad.inspection.predictor import Predictor
 from ltad.presets import default
-from ltad.training.adaptation import DEFAULT_MINUTES, adapt
+from ltad.training.adaptation import DEFAULT_MINUTES, adapt, steps_for
 from ltad.training.images import encode_samples
 from ltad.words import percent
 
