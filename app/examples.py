@@ -16,6 +16,7 @@ from ltad.checkpoint.card import CheckpointCard
 from ltad.files import write_text
 from ltad.inspection.predictor import Predictor
 from ltad.photos.decode import open_photo
+from ltad.photos.pile import Photograph
 from ltad.words import spoken
 
 ASSETS = Path(__file__).parent.parent / "assets" / "examples"
@@ -30,11 +31,16 @@ TILE = 160  # pixels, on the sheet of all examples
 
 
 class Example(NamedTuple):
-    """A file to click on, and what is known of it."""
+    """A photograph to click on, and what is known of it."""
 
-    path: Path
+    photograph: Photograph
     class_name: str
     defect: str
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.photograph.path
 
 
 def examples_for(card: CheckpointCard) -> list[Example]:
@@ -77,7 +83,7 @@ def caption(example: Example, card: CheckpointCard) -> str:
 
 def _factory() -> list[Example]:
     """Files named CLASS-DEFECT.jpg."""
-    return [Example(path, *path.stem.split("-")) for path in sorted(ASSETS.glob("*.jpg"))]
+    return [Example(Photograph(path.name, path), *path.stem.split("-")) for path in sorted(ASSETS.glob("*.jpg"))]
 
 
 def _solar_cells() -> list[Example]:
@@ -87,7 +93,7 @@ def _solar_cells() -> list[Example]:
         return []
     images = Path(spec.origin).parent / "data" / "images"
     return [
-        Example(images / f"{cell}.png", class_name, defect)
+        Example(Photograph(f"{cell}.png", images / f"{cell}.png"), class_name, defect)
         for class_name, kinds in SOLAR_CELLS.items()
         for defect, cells in kinds.items()
         for cell in cells

@@ -1,10 +1,8 @@
-"""Background adaptations that survive a closed tab and a restarted server.
+"""Background adaptations that survive a closed tab and a restarted server; one runs at a time.
 
-A job is a folder: its photographs, a state file that is always whole, and the checkpoint that comes out. One runs at a
-time. Whoever knows a job's id, which cannot be guessed, may look at it and change it.
+Whoever knows a job's id, which cannot be guessed, may look at it and change it.
 """
 
-import json
 import logging
 import os
 import re
@@ -12,22 +10,19 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path, PurePath
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
 
 from filelock import FileLock, Timeout
 
 from app.jobs import worker
-from app.jobs.job import CHANGES, DEFECTIVE, FEATURES, LIVE, PHOTOGRAPHS, START, Job
-from ltad.checkpoint.card import CheckpointCard
-from ltad.checkpoint.folder import CONFIG, read_card
+from app.jobs.folders import JobFolders, bytes_of, store
+from app.jobs.job import DEFECTIVE, FEATURES, LIVE, PHOTOGRAPHS, START, Job
 from ltad.errors import JobError
 from ltad.files import write_text
-from ltad.photos.gather import gather
-from ltad.photos.masks import MASK
-from ltad.photos.pile import Photograph, Pile
+from ltad.photos.pile import Pile
 from ltad.training.adaptation import FEWEST, steps_for, steps_to_do
 from ltad.words import left_out
 
@@ -37,11 +32,9 @@ Start = Callable[[Job, Path], worker.Process]
 
 NOTHING = Pile()
 
-KINDS = {PHOTOGRAPHS: "good", DEFECTIVE: "defective"}  # as a person is told
 MAX_WAITING = 8  # jobs in the queue
 MAX_MINUTES = 15.0
 MAX_PHOTOGRAPHS = 200
-NAME_LENGTH = 60  # characters that are kept of a photograph's
 MAX_STORED = 400_000_000  # bytes of a job's photographs
 FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
 SWEEP = 1800  # seconds between two looks for old jobs
@@ -50,7 +43,7 @@ KEPT_SECONDS = 48 * 3600  # that a finished job is kept
 KEPT_BYTES = 2_000_000_000  # of all such jobs together
 
 
-class Jobs:
+class Jobs(JobFolders):
     """All jobs below one folder, and the thread that runs them one after the other."""
 
     def __init__(self, root: Path, start: Start = worker.start) -> None:
@@ -58,7 +51,7 @@ class Jobs:
 
         start: how a job's process is started. Raises filelock.Timeout where another server has the folder.
         """
-        self.root = root
+        super().__init__(root)
         self._start = start
         root.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root.with_name(f"{root.name}.lock"), timeout=0)
@@ -68,9 +61,9 @@ class Jobs:
         self._closed = False
         root.mkdir(parents=True, exist_ok=True)
         self._queue = []
-        for job in sorted(self._all(), key=lambda job: job.created):
+        for job in sorted(self.all(), key=lambda job: job.created):
             if job.state == "running":
-                self._save(replace(job, state="interrupted", message="The server stopped while this was running."))
+                self.save(replace(job, state="interrupted", message="The server stopped while this was running."))
             if job.state == "queued":
                 self._queue.append(job.id)
         self.sweep()
@@ -148,13 +141,13 @@ class Jobs:
         with self._changed:
             self._refuse_in_a_full_queue()
             try:
-                _store(folder / PHOTOGRAPHS, photographs)
-                _store(folder / DEFECTIVE, spoilt)
+                store(folder / PHOTOGRAPHS, photographs)
+                store(folder / DEFECTIVE, spoilt)
                 shutil.copytree(parent, folder / parent.name)  # may be another one, or gone, when its turn comes
                 if features and features.is_dir():
                     shutil.copytree(features, folder / FEATURES)
                 write_text(folder / START, word)
-                self._save(job)
+                self.save(job)
             except OSError as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 reason = error.strerror or "the server's disk may be full"
@@ -162,14 +155,6 @@ class Jobs:
             self._queue.append(job.id)
             self._changed.notify_all()
         return job
-
-    def get(self, job_id: str) -> Job:
-        """A job by its id; JobError where there is none."""
-        path = self.folder(job_id) / "job.json"
-        if not path.is_file():
-            raise JobError("This training is not there: it was swept, or never was. Start a new one.")
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return Job(**values | {"losses": [tuple(point) for point in values["losses"]]})
 
     def place(self, job_id: str) -> int:
         """How many jobs are before a queued one; 0 where it is the next, or not queued."""
@@ -186,7 +171,7 @@ class Jobs:
             if job_id in self._queue:
                 self._queue.remove(job_id)
             job = replace(job, state="cancelled", eta_seconds=None, finished=time.time(), message="")
-            self._save(job)
+            self.save(job)
             if self._process and self._running == job_id:
                 self._process.kill()
             return job
@@ -199,72 +184,29 @@ class Jobs:
                 return job
             self._refuse_in_a_full_queue()
             job = replace(job, state="queued", message="", finished=None)
-            self._save(job)
+            self.save(job)
             self._queue.append(job_id)
             self._changed.notify_all()
             return job
 
-    def changes(self, job_id: str) -> dict[str, Any]:
-        """What a finished job changed, as ``before_and_after`` gives it."""
-        return json.loads((self.folder(job_id) / CHANGES).read_text(encoding="utf-8"))
-
-    def archive(self, job_id: str) -> Path:
-        """The ZIP of a finished job's checkpoint."""
-        return Path(f"{self.get(job_id).output}.zip")
-
-    def photographs(self, job_id: str) -> list[tuple[Path, str]]:
-        """The photographs of a job, those that it learned from first, each with what it is; without masks."""
-        folders = [(self.folder(job_id) / kind, kind) for kind in (PHOTOGRAPHS, DEFECTIVE)]
-        return [
-            (photograph.path, KINDS[kind])
-            for folder, kind in folders
-            if folder.is_dir()
-            for photograph in gather([folder], folder).with_masks().photographs
-        ]
-
-    def card(self, checkpoint: str) -> CheckpointCard | None:
-        """The card of a finished job's checkpoint by its name; None where it is none of these."""
-        if re.fullmatch(r"[\w.-]+-[0-9a-f]{16}", checkpoint):
-            for path in self.root.glob(f"*/{checkpoint}/{CONFIG}"):
-                job = self.get(path.parent.parent.name)
-                if job.state == "done" and job.name == checkpoint:
-                    return read_card(path.parent)
-        return None
-
     def sweep(self) -> None:
         """Remove jobs that are over and old, then the oldest ones until all fit; folders without a state, too."""
         with self._changed:
-            jobs = sorted(self._all(), key=lambda job: job.created)
+            jobs = sorted(self.all(), key=lambda job: job.created)
             known = {job.id for job in jobs}
             for folder in self.root.iterdir():
                 if folder.name not in known:
                     shutil.rmtree(folder, ignore_errors=True)
             over = [job for job in jobs if job.state not in LIVE]
-            sizes = {job.id: _size(self.folder(job.id)) for job in over}
+            sizes = {job.id: bytes_of(self.folder(job.id)) for job in over}
             for job in over:
                 if time.time() - job.created > KEPT_SECONDS or sum(sizes.values()) > KEPT_BYTES:
                     shutil.rmtree(self.folder(job.id), ignore_errors=True)
                     del sizes[job.id]
 
-    def folder(self, job_id: str) -> Path:
-        """Where a job is kept; JobError for what can be no id."""
-        if not re.fullmatch(r"[A-Za-z0-9_-]{22}", job_id):
-            raise JobError("This is no training's id.")
-        return self.root / job_id
-
     def _refuse_in_a_full_queue(self) -> None:
         if len(self._queue) >= MAX_WAITING:
             raise JobError(f"{MAX_WAITING} trainings are waiting already. Try again when one of them is done.")
-
-    def _all(self) -> Iterator[Job]:
-        for path in self.root.glob("*/job.json"):
-            try:
-                yield self.get(path.parent.name)
-            except (JobError, ValueError, TypeError) as error:
-                logger.warning("%s is no job: %s", path.parent, error)
-
-    def _save(self, job: Job) -> None:
-        write_text(self.folder(job.id) / "job.json", json.dumps(asdict(job)))
 
     def _work(self) -> None:
         while job_id := self._next():
@@ -314,7 +256,7 @@ class Jobs:
         with self._changed:
             try:
                 if self.folder(job.id).is_dir() and self.get(job.id).state in LIVE:
-                    self._save(job)
+                    self.save(job)
             except OSError as error:
                 logger.warning("the state of a training could not be written: %s", error)
                 return False
@@ -326,17 +268,3 @@ def refuse_too_many(photographs: int) -> None:
     if photographs > MAX_PHOTOGRAPHS:
         limit = f"{MAX_PHOTOGRAPHS} can be taken at once"
         raise JobError(f"These are {photographs} photographs; {limit}. Choose among them.")
-
-
-def _store(folder: Path, photographs: Sequence[Photograph]) -> None:
-    """Copy photographs into a folder, under a number and what is harmless of their names, masks beside their own."""
-    for number, photograph in enumerate(photographs):
-        folder.mkdir(parents=True, exist_ok=True)
-        harmless = re.sub(r"[^\w.-]+", "_", PurePath(photograph.name).stem.removesuffix(MASK))[:NAME_LENGTH]
-        for file, mark in ((photograph.path, ""), (photograph.mask, MASK)):
-            if file:
-                shutil.copyfile(file, folder / f"{number:04}-{harmless}{mark}{file.suffix.lower()}")
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
