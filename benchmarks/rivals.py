@@ -20,7 +20,8 @@ from ltad.checkpoint.card import CheckpointCard
 from ltad.foundation import FoundationModel
 from ltad.foundation.features import ENCODE_BATCH, Encoder, Features
 from ltad.inspection.predictor import ScoredBatch
-from ltad.judging.scoring import MapSums, image_scores, place_statistics, smooth
+from ltad.judging.scoring import image_scores, smooth
+from ltad.judging.statistics import MapSums, place_statistics
 from ltad.progress import Progress
 from ltad.training.folds import deal_folds
 

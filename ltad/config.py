@@ -224,15 +224,15 @@ class CalibrationConfig(_Section):
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptConfig(_Section):
-    """Teaching a trained model one class more (ours; not part of a checkpoint's own configuration)."""
+    """Adapting a trained model to one class more (ours; not part of a checkpoint's own configuration)."""
 
     seed: int = 0
     name_steps: int = 100  # learning the class's pseudo name, the others kept
     generator_steps: int = 100  # teaching the generator to draw the class, too
     steps: int = 150  # of phase 2
     batch_size: int = 8
-    replayed: int = 4  # of a batch, drawn by the generator for the classes that are known; 0 = no replay, they fade
-    learning_rate: float = 3e-4  # a third of phase 2's: what is known is not to be lost
+    replayed: int = 4  # of a batch, drawn by the generator for the other classes; 0 = no replay, they fade
+    learning_rate: float = 3e-4  # a third of phase 2's: what was learned is not to be lost
     name_learning_rate: float = 1e-2
 
     LIMITS: ClassVar[dict[str, int]] = {"batch_size": 256, "replayed": 255}
@@ -288,8 +288,8 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     for section in sections:
         holder = holder.get(section) if isinstance(holder, dict) else None
     if not separator or not isinstance(holder, dict) or key not in holder or isinstance(holder[key], dict):
-        known = ", ".join(_leaves(values))
-        raise ValueError(f"cannot set “{assignment}”: expected KEY=VALUE with KEY one of {known}")
+        keys = ", ".join(_leaves(values))
+        raise ValueError(f"cannot set “{assignment}”: expected KEY=VALUE with KEY one of {keys}")
     try:
         value = json.loads(text)
     except json.JSONDecodeError:

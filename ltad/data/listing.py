@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ltad.data import GOOD, Sample
 from ltad.errors import DatasetError
-from ltad.photos.decode import SUFFIXES, open_photo
+from ltad.photos.decode import SUFFIXES, read_image
 from ltad.photos.masks import pair_masks, read_mask
 from ltad.photos.pile import Photograph
 
@@ -63,14 +62,10 @@ def photograph_sample(photograph: Photograph, class_name: str, defect: str = GOO
         name=name,
         class_name=class_name,
         defect=defect,
-        read=functools.partial(_read, path),
+        read=functools.partial(read_image, path),
         read_mask=functools.partial(_read_mask, mask, path) if mask else None,
     )
 
 
-def _read(path: Path) -> Image.Image:
-    return open_photo(path).image
-
-
 def _read_mask(mask: Path, path: Path) -> np.ndarray:
-    return read_mask(mask, _read(path).size)
+    return read_mask(mask, read_image(path).size)

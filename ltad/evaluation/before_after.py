@@ -4,9 +4,9 @@ Ours. Everything here only measures: nothing of it is learned from, and no thres
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -16,16 +16,17 @@ from ltad.data import Dataset, Sample
 from ltad.data.demo import demo_dataset
 from ltad.evaluation import metrics
 from ltad.evaluation.table import evaluate
-from ltad.foundation.features import Store
-from ltad.inspection.prediction import ALL, Prediction
-from ltad.inspection.predictor import AUTO, Predictor
+from ltad.foundation import ImageFeatures
+from ltad.foundation.features import ENCODE_BATCH, Encoder, Store
+from ltad.inspection.predictor import Predictor
 from ltad.model.losses import reconstruction_loss
 from ltad.model.ltad import LTAD
 from ltad.photos.frame import map_to_image, resize_mask
 from ltad.progress import Progress, Stage
 from ltad.words import percent
 
-DRAWN = 32  # images per known class on which both models are compared
+MEASURE = Stage("measure")
+DRAWN = 32  # images per class on which both models are compared
 DEMO = "demo"  # the data set that can be rendered again, wherever the checkpoint is
 DEMO_TEST = {"test_good": 10, "test_defective_per_type": 2}  # images of each class
 
@@ -47,8 +48,9 @@ def before_and_after(
     ``others`` has a row for every other class, see ``_others``.
     """
     is_new = class_name not in parent.card.class_names
-    before = _judged(parent, AUTO if is_new else class_name, class_name, good, defective, "before", progress)
-    after = _judged(adapted, class_name, class_name, good, defective, "after", progress)
+    seen = _Seen.of([*good, *defective], parent.encoder, progress)
+    before = _judged(parent, None if is_new else class_name, class_name, seen)
+    after = _judged(adapted, class_name, class_name, seen)
     held_out = Counter(adapted.card.calibration.scores[class_name])
     held_out -= Counter(parent.card.calibration.scores.get(class_name, ()))
     rate = adapted.card.config.calibration.false_alarm_rate
@@ -64,44 +66,55 @@ def before_and_after(
     }
 
 
-def _judged(
-    predictor: Predictor,
-    judged_as: str,
-    class_name: str,
-    good: Sequence[Sample],
-    defective: Sequence[Sample],
-    stage: str,
-    progress: Progress,
-) -> dict[str, Any]:
-    """The scores of the class's photographs by one checkpoint."""
+class _Seen(NamedTuple):
+    """The class's photographs as the image tower sees them, in batches, their labels, and the masks that there are."""
+
+    batches: list[ImageFeatures]
+    labels: list[int]
+    masks: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], encoder: Encoder, progress: Progress) -> Self:
+        """Encode what was not encoded before."""
+        batches = []
+        for start in range(0, len(samples), ENCODE_BATCH):
+            chunk = samples[start : start + ENCODE_BATCH]
+            batches.append(encoder.encode(encoder.tensors([sample.read() for sample in chunk])))
+            progress(MEASURE, start + len(chunk), len(samples))
+        size = encoder.foundation.fingerprint.image_size
+        marked = {i: s.read_mask for i, s in enumerate(samples) if s.label and s.read_mask}
+        masks = {i: resize_mask(read(), size) for i, read in marked.items()}
+        return cls(batches, [sample.label for sample in samples], masks)
+
+
+def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: _Seen) -> dict[str, Any]:
+    """The scores of the class's photographs by one checkpoint; judged_as: None = as the nearest class that it has."""
+    card = predictor.card
+    rate = card.config.calibration.false_alarm_rate
     scores: dict[int, list[float]] = {0: [], 1: []}
-    masks, maps, recognised = [], [], 0
-    size = predictor.foundation.fingerprint.image_size
-    samples = [*good, *defective]
-    for done, (sample, prediction) in enumerate(_predictions(predictor, judged_as, samples), start=1):
-        scores[sample.label].append(round(prediction.judgement.ratio, 4))
-        recognised += prediction.known and prediction.matches[0].name == class_name
-        if sample.label and sample.read_mask:
-            masks.append(resize_mask(sample.read_mask(), size))
-            maps.append(map_to_image(prediction.patch_maps[ALL], size, size))
-        progress(Stage(stage), done, len(samples))
+    maps, recognised, i = {}, 0, 0
+    for batch in seen.batches:
+        device, count = batch.embedding.device, len(batch.embedding)
+        class_ids = torch.full((count,), card.class_id(judged_as), device=device) if judged_as else None
+        scored = predictor.score(batch, class_ids)
+        nearest = scored.similarities.argmax(1).tolist()
+        for row, class_id in enumerate(scored.class_ids.tolist()):
+            name, similarity = card.class_names[class_id], float(scored.similarities[row, class_id])
+            judgement = card.calibration.judge(float(scored.image_scores[row]), name, rate)
+            scores[seen.labels[i]].append(round(judgement.ratio, 4))
+            known = card.calibration.is_known(name, similarity)
+            recognised += known and card.class_names[nearest[row]] == class_name
+            if i in seen.masks:
+                maps[i] = map_to_image(scored.anomaly_maps[row].numpy(), *seen.masks[i].shape)
+            i += 1
+    masks = list(seen.masks.values())
     marked = any(mask.any() for mask in masks) and not all(mask.all() for mask in masks)
     return {
         "good": scores[0],
         "defective": scores[1],
-        "recognised": recognised / len(samples),
-        "pixel_auroc": metrics.pixel_auroc(masks, maps) if marked else None,
+        "recognised": recognised / len(seen.labels),
+        "pixel_auroc": metrics.pixel_auroc(masks, list(maps.values())) if marked else None,
     }
-
-
-def _predictions(
-    predictor: Predictor, judged_as: str, samples: Sequence[Sample]
-) -> Iterator[tuple[Sample, Prediction]]:
-    predictions = predictor.predict_many((sample.read() for sample in samples), judged_as)
-    for sample, prediction in zip(samples, predictions, strict=True):
-        if not isinstance(prediction, Prediction):
-            raise prediction
-        yield sample, prediction
 
 
 def _separation(side: dict[str, Any]) -> dict[str, Any]:

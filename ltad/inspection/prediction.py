@@ -11,7 +11,7 @@ import numpy as np
 
 from ltad.checkpoint.card import CheckpointCard
 from ltad.judging.calibration import DIGITS, Judgement
-from ltad.judging.regions import Region
+from ltad.judging.regions import Region, find_regions
 from ltad.photos.decode import Photo
 from ltad.photos.frame import map_to_image
 
@@ -92,7 +92,7 @@ class Prediction:
     @cached_property
     def regions(self) -> tuple[Region, ...]:
         """The places over the judgement's threshold, the highest peak first."""
-        return self.judgement.places(self.patch_maps[ALL], self.size)
+        return find_regions(self.patch_maps[ALL], self.judgement.threshold, self.size)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -6,16 +6,13 @@ the scores' distribution, if new normals are like the old ones. So n normals can
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
-
-import numpy as np
-
-from ltad.judging.regions import Region, find_regions
+from typing import Any, Literal, Self
 
 Verdict = Literal["ok", "borderline", "defect"]
+Figures = Mapping[str, Sequence[float]]  # of images, by class
 KNOWN = 0.5  # of the usual similarity
 DIGITS = 5  # of a score, wherever it is kept, told or compared, so that all who judge it compare the same number
 BORDERLINE = 2.0  # our choice: up to this many times the false-alarm rate a p-value is borderline
@@ -47,10 +44,6 @@ class Judgement:
         """A score, or a map, as multiples of the threshold: over 1 = defect."""
         return scores / max(self.threshold, 1e-6)
 
-    def places(self, anomaly_map: np.ndarray, size: tuple[int, int]) -> tuple[Region, ...]:
-        """Where a map (h, w) is above the threshold, in the pixels of an image of this size (width, height)."""
-        return find_regions(anomaly_map, self.threshold, size)
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -58,6 +51,10 @@ class Calibration:
 
     scores: Mapping[str, tuple[float, ...]]
     similarities: Mapping[str, tuple[float, ...]]
+
+    def with_figures(self, scores: Figures, similarities: Figures) -> Self:
+        """The calibration with held-out figures of some classes, in any order, beside those that it has."""
+        return type(self)(_joined(self.scores, scores), _joined(self.similarities, similarities))
 
     def normals(self, class_name: str, rate: float) -> tuple[tuple[float, ...], bool]:
         """The scores to compare with at a false-alarm rate, and whether they were borrowed from all classes."""
@@ -100,6 +97,12 @@ class Calibration:
             borrowed=borrowed,
             promised_rate=promised,
         )
+
+
+def _joined(table: Figures, more: Figures) -> dict[str, tuple[float, ...]]:
+    """The figures of every class that one of the tables has, ascending."""
+    names = dict.fromkeys((*table, *more))
+    return {n: tuple(sorted(round(v, DIGITS) for v in (*table.get(n, ()), *more.get(n, ())))) for n in names}
 
 
 def p_value(score: float, normals: tuple[float, ...]) -> float:

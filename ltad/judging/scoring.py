@@ -17,10 +17,6 @@ from torch.nn.functional import conv2d, pad
 from ltad.config import LTADConfig
 from ltad.model.ltad import LTADOutput
 
-RIDGE = 0.02  # of the mean variance, added to a residual's variances so that whitening stays stable
-PRIOR_COVARIANCE = 3.0  # our choice: a class's own residual variances count as much as all classes' at 3 images
-PRIOR_SPREAD = 5.0  # our choice: a class's own spread at a place counts as much as its overall spread at 5 images
-
 
 class RawScores(NamedTuple):
     """The scores of B images' patches, or of n images alike, before they are joined; higher = more anomalous.
@@ -104,16 +100,6 @@ def neutral_statistics(
     )
 
 
-def residual_variances(own: Tensor, counts: Tensor, shared: Tensor) -> Tensor:
-    """Variances (K, D) of residuals along the shared directions, from a class's own (K, D) and those of all (D,).
-
-    A class of few images, counts (K,), leans on the shared ones: whole covariances of its own would be 56 KB a class.
-    """
-    trust = (counts / (counts + PRIOR_COVARIANCE))[:, None]
-    blended = trust * own + (1 - trust) * shared
-    return blended + RIDGE * blended.mean(1, keepdim=True)
-
-
 def reconstruction_scores(output: LTADOutput, normal: ScoreStatistics) -> Tensor:
     """Score patches by the whitened length of their residual per channel: (B, N), >= 0, higher = worse.
 
@@ -144,74 +130,6 @@ def smooth(maps: Tensor, sigma: float) -> Tensor:
     flat = pad(maps.flatten(0, -3)[:, None], [radius] * 4, mode="replicate")
     flat = conv2d(conv2d(flat, kernel[None, None, :, None]), kernel[None, None, None, :])
     return flat[:, 0].unflatten(0, maps.shape[:-2])
-
-
-class MapSums(NamedTuple):
-    """Sums over maps (P, N) of a class's images, of P scores each, and over their squares; in double precision."""
-
-    images: int
-    first: Tensor
-    second: Tensor
-
-    @classmethod
-    def of(cls, maps: Tensor) -> "MapSums":
-        """Add up maps (n, P, N)."""
-        return cls(len(maps), maps.sum(0, dtype=torch.double), maps.double().square().sum(0))
-
-    def without(self, one: Tensor) -> "MapSums":
-        """The sums over the others."""
-        return MapSums(self.images - 1, self.first - one, self.second - one.double().square())
-
-    def mean(self) -> Tensor:
-        """Mean (P, N) over the images."""
-        return self.first / max(1, self.images)
-
-    def variance(self) -> Tensor:
-        """Variance (P, N) over the images, 0 for one image."""
-        spread = self.second - self.first.square() / max(1, self.images)
-        return spread.clamp(min=0) / max(1, self.images - 1)
-
-
-def pooled_spread(classes: list[MapSums]) -> tuple[Tensor, Tensor]:
-    """Mean and within-place variance (P,) over classes; what a tail borrows."""
-    means = torch.stack([sums.mean().mean(-1) for sums in classes])
-    variances = torch.stack([sums.variance().mean(-1) for sums in classes if sums.images > 1])
-    return means.mean(0), variances.mean(0)
-
-
-def place_statistics(sums: MapSums, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (P, N) of a class's raw maps at every place.
-
-    Empirical Bayes: the mean at a place moves from the class's overall mean only as far as places differ by more
-    than n images would make them differ by chance. An aligned part gets a map of its own; a texture gets one number.
-    The few images of a tail class borrow their spread from the pooled classes.
-    """
-    n, at_place, own = sums.images, sums.mean(), sums.variance()
-    pooled_mean, pooled_variance = pooled
-    overall = (n * at_place.mean(-1) + pooled_mean) / (n + 1)
-    within = ((n - 1) * own.mean(-1) + 2 * pooled_variance) / (n + 1)  # (P,)
-    between = (at_place.var(-1) - within / n).clamp(min=0)
-    trust = (between / (between + within / n))[:, None]
-    mean = overall[:, None] + trust * (at_place - at_place.mean(-1, keepdim=True))
-    variance = ((n - 1) * own + PRIOR_SPREAD * within[:, None]) / (n - 1 + PRIOR_SPREAD)
-    return mean.float(), variance.sqrt().float()
-
-
-def class_spread(sums: MapSums) -> tuple[Tensor, Tensor]:
-    """Mean and variance (P,) of a class's raw maps over all images and places."""
-    mean = sums.mean().mean(-1)
-    return mean, (sums.second / max(1, sums.images)).mean(-1) - mean.square()
-
-
-def class_statistics(sums: MapSums, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (P,) of a class's raw maps over all places.
-
-    pooled: what ``class_spread`` says of the classes, on the average; it counts as one more image. A class of one image
-    takes it as it is: what its only image is like, the model has seen.
-    """
-    trust = sums.images / (sums.images + 1) if sums.images > 1 else 0.0
-    mean, variance = (trust * mine + (1 - trust) * all_ for mine, all_ in zip(class_spread(sums), pooled, strict=True))
-    return mean.float(), variance.sqrt().float()
 
 
 def standardise(raw: RawScores, memory: tuple[Tensor, Tensor], placed: tuple[Tensor, Tensor]) -> RawScores:

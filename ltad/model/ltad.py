@@ -101,11 +101,11 @@ class LTAD(nn.Module):
 
 def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[PatchFeatures, list[tuple[int, int]]]:
     """Make the patches of every map of the configured strides, and give the grid (h, w) of each of these maps."""
-    strides, known = config.patches.strides, sorted(set(foundation.strides))
-    if not set(strides) <= set(known) or len(set(strides)) < len(strides):
+    strides, there = config.patches.strides, sorted(set(foundation.strides))
+    if not set(strides) <= set(there) or len(set(strides)) < len(strides):
         raise ValueError(
-            f"patches.strides must be different ones of {known}, which {foundation.fingerprint.name} has, got "
-            f"{list(strides)}: choose for instance with --set patches.strides=[{known[0]}]"
+            f"patches.strides must be different ones of {there}, which {foundation.fingerprint.name} has, got "
+            f"{list(strides)}: choose for instance with --set patches.strides=[{there[0]}]"
         )
     layers = [layer for stride in strides for layer, other in enumerate(foundation.strides) if other == stride]
     sides = [foundation.fingerprint.image_size // foundation.strides[layer] for layer in layers]

@@ -76,6 +76,11 @@ def open_photo(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) 
     return Photo(rgb, tuple(notes))
 
 
+def read_image(path: Path) -> Image.Image:
+    """The upright RGB image of a file; raises what ``open_photo`` raises."""
+    return open_photo(path).image
+
+
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[str | None, bytes]:
     """Return the file's name, where known, and its bytes, at most one more than the limit."""
     if isinstance(source, bytes):

@@ -107,7 +107,7 @@ def adapt(
             foundation=card.foundation,
             classes=card.classes_with(class_name, len(samples)),
             data=card.data.with_images(class_name, read, is_new=is_new, command=command),
-            calibration=held_out.added_to(card.calibration, class_name),
+            calibration=card.calibration.with_figures(*held_out.by_class((class_name,))),
             metrics=None,
             parent=Parent(name=card.name, sha256=card.sha256()),
         )

@@ -12,22 +12,8 @@ from torch import Tensor
 
 from ltad.config import LTADConfig
 from ltad.foundation.features import ENCODE_BATCH, Features
-from ltad.judging.calibration import DIGITS, Calibration
-from ltad.judging.scoring import (
-    FORMS,
-    MapSums,
-    RawScores,
-    ScoreStatistics,
-    class_spread,
-    class_statistics,
-    neutral_statistics,
-    place_statistics,
-    pooled_spread,
-    raw_scores,
-    residual_variances,
-    score_images,
-    standardise,
-)
+from ltad.judging.scoring import FORMS, RawScores, ScoreStatistics, neutral_statistics, raw_scores, score_images
+from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out, residual_variances
 from ltad.model.ltad import LTAD, LTADOutput
 from ltad.training.folds import Fold
 from ltad.training.moments import Moments, total_of
@@ -42,21 +28,9 @@ class HeldOut(NamedTuple):
     scores: list[Tensor]
     similarities: list[Tensor]
 
-    def calibration(self, class_names: tuple[str, ...]) -> Calibration:
-        """The figures sorted under their classes' names."""
-        return Calibration(*({n: _sorted(v) for n, v in zip(class_names, part, strict=True)} for part in self))
-
-    def added_to(self, calibration: Calibration, class_name: str) -> Calibration:
-        """A calibration with the figures of one class, the only one here, beside those that it has."""
-        tables = (
-            {**table, class_name: tuple(sorted((*table.get(class_name, ()), *_sorted(values[0]))))}
-            for table, values in zip((calibration.scores, calibration.similarities), self, strict=True)
-        )
-        return Calibration(*tables)
-
-
-def _sorted(values: Tensor) -> tuple[float, ...]:
-    return tuple(sorted(round(value, DIGITS) for value in values.tolist()))
+    def by_class(self, class_names: tuple[str, ...]) -> list[dict[str, list[float]]]:
+        """Scores, then similarities, as numbers under their classes' names."""
+        return [{name: values.tolist() for name, values in zip(class_names, part, strict=True)} for part in self]
 
 
 @torch.no_grad()
@@ -80,14 +54,14 @@ def fit_statistics(
     shared, basis = torch.linalg.eigh(total_of(moments).covariance().mean(0))
     along = [part.along(basis) for part in moments]
     maps = _held_out_maps(everyone, along, basis, shared, features, config)
-    sums = [_Sums.of(maps.within.of(images)) for images in members]
-    pooled = _Pooled.of(sums)
+    sums = [ScoreSums.of(maps.within.of(images)) for images in members]
+    pooled = Pooled.of(sums)
     normal = [(*pooled.memory_statistics(each), *pooled.placed_statistics(each)) for each in sums]
     total = total_of(along)
     variance = residual_variances(total.variance(), total.counts, shared)
     by_class = (torch.stack(parts) for parts in zip(*normal, strict=True))
     statistics = _in_half(basis, total.mean(), variance, *by_class)
-    left_out = [_leave_one_out(maps, images, pooled, config) for images in scored]
+    left_out = [leave_one_out(maps.within.of(m), maps.across.of(m), pooled, config) for m in scored]
     return statistics, HeldOut(left_out, [maps.similarity[images] for images in scored])
 
 
@@ -100,7 +74,6 @@ def fit_class_statistics(
     Gives them as a table of one class, and its held-out figures. What a class of few images borrows is the average of
     the parent's classes; directions of residuals are the parent's.
     """
-    images = torch.arange(len(features.class_ids), device=features.class_ids.device)
     if not FORMS[config.scoring.form].is_standardised:
         scores, similarity = _unstandardised(folds, features, config)
         return parent.of(torch.zeros_like(features.class_ids[:1])), HeldOut([scores], [similarity])
@@ -108,13 +81,13 @@ def fit_class_statistics(
     along = [_class_moments(fold, features).along(parent.basis) for fold in folds]
     maps = _held_out_maps(folds, along, parent.basis, shared, features, config)
     memory = parent.memory_mean.mean(0), parent.memory_std.square().mean(0)
-    pooled = _Pooled(memory, (parent.mean.mean((0, 2)), parent.std.square().mean((0, 2))))
-    sums = _Sums.of(maps.within)
+    pooled = Pooled(memory, (parent.mean.mean((0, 2)), parent.std.square().mean((0, 2))))
+    sums = ScoreSums.of(maps.within)
     own = total_of(along).of(features.class_ids[:1])
     variance = residual_variances(own.variance(), own.counts, shared)
     normal = (part[None] for part in (*pooled.memory_statistics(sums), *pooled.placed_statistics(sums)))
     statistics = _in_half(parent.basis, own.mean(), variance, *normal)
-    return statistics, HeldOut([_leave_one_out(maps, images, pooled, config)], [maps.similarity])
+    return statistics, HeldOut([leave_one_out(maps.within, maps.across, pooled, config)], [maps.similarity])
 
 
 def _in_half(*parts: Tensor) -> ScoreStatistics:
@@ -207,52 +180,3 @@ def _held_out_maps(
                     all_images[chunk] = these
             similarity[chunk] = _own_similarity(fold, features, chunk)
     return _HeldOutMaps(within, across, similarity)
-
-
-class _Sums(NamedTuple):
-    """Sums over a class's maps: of the distances, and of what is standardised by place."""
-
-    memory: MapSums
-    placed: MapSums
-
-    @classmethod
-    def of(cls, raw: RawScores) -> "_Sums":
-        return cls(MapSums.of(raw.memory), MapSums.of(raw.placed))
-
-    def without(self, raw: RawScores) -> "_Sums":
-        """The sums over the images but one."""
-        return _Sums(self.memory.without(raw.memory[0]), self.placed.without(raw.placed[0]))
-
-
-class _Pooled(NamedTuple):
-    """What classes of few images borrow: mean and variance of distances (S,), and of the placed scores (2,)."""
-
-    memory: tuple[Tensor, Tensor]
-    placed: tuple[Tensor, Tensor]
-
-    @classmethod
-    def of(cls, classes: list[_Sums]) -> "_Pooled":
-        """Average over the classes."""
-        spreads = [class_spread(sums.memory) for sums in classes if sums.memory.images > 1]
-        mean, variance = (torch.stack(parts).mean(0) for parts in zip(*spreads, strict=True))
-        return cls((mean, variance), pooled_spread([sums.placed for sums in classes]))
-
-    def memory_statistics(self, sums: _Sums) -> tuple[Tensor, Tensor]:
-        """Mean and spread (S,) of a class's distances."""
-        return class_statistics(sums.memory, self.memory)
-
-    def placed_statistics(self, sums: _Sums) -> tuple[Tensor, Tensor]:
-        """Mean and spread (2, N) of a class's residuals and logits at each place."""
-        return place_statistics(sums.placed, self.placed)
-
-
-def _leave_one_out(maps: _HeldOutMaps, images: Tensor, pooled: _Pooled, config: LTADConfig) -> Tensor:
-    """Image scores (n,) of a class's images, each standardised by what is usual for the others."""
-    within, across = maps.within.of(images), maps.across.of(images)
-    scores, sums = maps.similarity.new_empty(len(images)), _Sums.of(within)
-    for i in range(len(images)):
-        one = torch.tensor([i], device=images.device)
-        others = sums.without(within.of(one))
-        usual = pooled.memory_statistics(others), pooled.placed_statistics(others)
-        scores[i] = score_images(standardise(across.of(one), *usual), config).image
-    return scores

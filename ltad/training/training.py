@@ -13,6 +13,7 @@ from ltad.data.longtail import tail_classes
 from ltad.errors import DatasetError
 from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Encoder, Features, Store
+from ltad.judging.calibration import Calibration
 from ltad.model.ltad import LTAD, build_model
 from ltad.progress import Progress
 from ltad.training.folds import fit_folds
@@ -61,7 +62,7 @@ def train(
             foundation=foundation.fingerprint,
             classes=tuple(ClassCard(name=n, n_train=counts[n], group="tail" if n in tail else "head") for n in names),
             data=data,
-            calibration=held_out.calibration(names),
+            calibration=Calibration({}, {}).with_figures(*held_out.by_class(names)),
             metrics=None,
         )
         checkpoint = Checkpoint(card=card, model=final, statistics=statistics)

@@ -94,10 +94,10 @@ def symmetries(
     return [turn for turn, maps in zip(TURNS, others, strict=True) if _strangeness(upright, maps) <= tolerance * usual]
 
 
-def _strangeness(known: Tensor, asked: Tensor) -> float:
-    """Distances of the patches of one half of the images (n, N, C) to the nearest known ones of the other, summed."""
-    half = len(known) // 2
-    halves = (known[:half], asked[half:]), (known[half:], asked[:half])
+def _strangeness(upright: Tensor, asked: Tensor) -> float:
+    """Distances of the patches (n, N, C) of either half of the images to the nearest upright ones of the other."""
+    half = len(upright) // 2
+    halves = (upright[:half], asked[half:]), (upright[half:], asked[:half])
     return sum(nearest_distance(b.flatten(0, 1), a.flatten(0, 1)).sum().item() for a, b in halves)
 
 

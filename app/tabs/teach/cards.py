@@ -30,8 +30,7 @@ STAGES = {
     "name": "learning the name",
     "generator": "teaching the generator",
     "phase2": "learning what is normal",
-    "before": "measuring before",
-    "after": "measuring after",
+    "measure": "measuring before and after",
     "evaluate": "measuring the other classes",
 }
 HALVES = {1: "to judge one half", 2: "to judge the other half"}  # by fold

@@ -1,0 +1,143 @@
+"""What is normal for a class: statistics of raw scores, and what a class of few images borrows from the others."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ltad.config import LTADConfig
+from ltad.judging.scoring import RawScores, score_images, standardise
+
+RIDGE = 0.02  # of the mean variance, added to a residual's variances so that whitening stays stable
+PRIOR_COVARIANCE = 3.0  # our choice: a class's own residual variances count as much as all classes' at 3 images
+PRIOR_SPREAD = 5.0  # our choice: a class's own spread at a place counts as much as its overall spread at 5 images
+
+
+def residual_variances(own: Tensor, counts: Tensor, shared: Tensor) -> Tensor:
+    """Variances (K, D) of residuals along the shared directions, from a class's own (K, D) and those of all (D,).
+
+    A class of few images, counts (K,), leans on the shared ones: whole covariances of its own would be 56 KB a class.
+    """
+    trust = (counts / (counts + PRIOR_COVARIANCE))[:, None]
+    blended = trust * own + (1 - trust) * shared
+    return blended + RIDGE * blended.mean(1, keepdim=True)
+
+
+class MapSums(NamedTuple):
+    """Sums over maps (P, N) of a class's images, of P scores each, and over their squares; in double precision."""
+
+    images: int
+    first: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, maps: Tensor) -> "MapSums":
+        """Add up maps (n, P, N)."""
+        return cls(len(maps), maps.sum(0, dtype=torch.double), maps.double().square().sum(0))
+
+    def without(self, one: Tensor) -> "MapSums":
+        """The sums over the others."""
+        return MapSums(self.images - 1, self.first - one, self.second - one.double().square())
+
+    def mean(self) -> Tensor:
+        """Mean (P, N) over the images."""
+        return self.first / max(1, self.images)
+
+    def variance(self) -> Tensor:
+        """Variance (P, N) over the images, 0 for one image."""
+        spread = self.second - self.first.square() / max(1, self.images)
+        return spread.clamp(min=0) / max(1, self.images - 1)
+
+
+def pooled_spread(classes: list[MapSums]) -> tuple[Tensor, Tensor]:
+    """Mean and within-place variance (P,) over classes; what a tail borrows."""
+    means = torch.stack([sums.mean().mean(-1) for sums in classes])
+    variances = torch.stack([sums.variance().mean(-1) for sums in classes if sums.images > 1])
+    return means.mean(0), variances.mean(0)
+
+
+def place_statistics(sums: MapSums, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (P, N) of a class's raw maps at every place.
+
+    Empirical Bayes: the mean at a place moves from the class's overall mean only as far as places differ by more
+    than n images would make them differ by chance. An aligned part gets a map of its own; a texture gets one number.
+    The few images of a tail class borrow their spread from the pooled classes.
+    """
+    n, at_place, own = sums.images, sums.mean(), sums.variance()
+    pooled_mean, pooled_variance = pooled
+    overall = (n * at_place.mean(-1) + pooled_mean) / (n + 1)
+    within = ((n - 1) * own.mean(-1) + 2 * pooled_variance) / (n + 1)  # (P,)
+    between = (at_place.var(-1) - within / n).clamp(min=0)
+    trust = (between / (between + within / n))[:, None]
+    mean = overall[:, None] + trust * (at_place - at_place.mean(-1, keepdim=True))
+    variance = ((n - 1) * own + PRIOR_SPREAD * within[:, None]) / (n - 1 + PRIOR_SPREAD)
+    return mean.float(), variance.sqrt().float()
+
+
+def class_spread(sums: MapSums) -> tuple[Tensor, Tensor]:
+    """Mean and variance (P,) of a class's raw maps over all images and places."""
+    mean = sums.mean().mean(-1)
+    return mean, (sums.second / max(1, sums.images)).mean(-1) - mean.square()
+
+
+def class_statistics(sums: MapSums, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (P,) of a class's raw maps over all places.
+
+    pooled: what ``class_spread`` says of the classes, on the average; it counts as one more image. A class of one image
+    takes it as it is: what its only image is like, the model has seen.
+    """
+    trust = sums.images / (sums.images + 1) if sums.images > 1 else 0.0
+    mean, variance = (trust * mine + (1 - trust) * all_ for mine, all_ in zip(class_spread(sums), pooled, strict=True))
+    return mean.float(), variance.sqrt().float()
+
+
+class ScoreSums(NamedTuple):
+    """Sums over a class's maps: of the distances, and of what is standardised by place."""
+
+    memory: MapSums
+    placed: MapSums
+
+    @classmethod
+    def of(cls, raw: RawScores) -> "ScoreSums":
+        """Add up the raw scores of n images."""
+        return cls(MapSums.of(raw.memory), MapSums.of(raw.placed))
+
+    def without(self, raw: RawScores) -> "ScoreSums":
+        """The sums over the images but one."""
+        return ScoreSums(self.memory.without(raw.memory[0]), self.placed.without(raw.placed[0]))
+
+
+class Pooled(NamedTuple):
+    """What classes of few images borrow: mean and variance of distances (S,), and of the placed scores (2,)."""
+
+    memory: tuple[Tensor, Tensor]
+    placed: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, classes: list[ScoreSums]) -> "Pooled":
+        """Average over the classes."""
+        spreads = [class_spread(sums.memory) for sums in classes if sums.memory.images > 1]
+        mean, variance = (torch.stack(parts).mean(0) for parts in zip(*spreads, strict=True))
+        return cls((mean, variance), pooled_spread([sums.placed for sums in classes]))
+
+    def memory_statistics(self, sums: ScoreSums) -> tuple[Tensor, Tensor]:
+        """Mean and spread (S,) of a class's distances."""
+        return class_statistics(sums.memory, self.memory)
+
+    def placed_statistics(self, sums: ScoreSums) -> tuple[Tensor, Tensor]:
+        """Mean and spread (2, N) of a class's residuals and logits at each place."""
+        return place_statistics(sums.placed, self.placed)
+
+
+def leave_one_out(within: RawScores, across: RawScores, pooled: Pooled, config: LTADConfig) -> Tensor:
+    """Image scores (n,) of a class's images, each standardised by what is usual for the others.
+
+    within: what is usual at a place is learned from. across: what is scored.
+    """
+    scores, sums = across.residual.new_empty(len(across.residual)), ScoreSums.of(within)
+    for i in range(len(scores)):
+        one = torch.tensor([i], device=scores.device)
+        others = sums.without(within.of(one))
+        usual = pooled.memory_statistics(others), pooled.placed_statistics(others)
+        scores[i] = score_images(standardise(across.of(one), *usual), config).image
+    return scores
