@@ -12,12 +12,14 @@ def test_the_command_says_in_words_what_it_leaves_out(
 ) -> None:
     folder = tmp_path / "good"
     folder.mkdir()
-    rings(0).save(folder / "0.png")
+    for name in ("0.png", "0_mask.png"):
+        rings(0).save(folder / name)
     (folder / "broken.png").write_bytes(b"nothing")
     arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]
     assert main([*arguments, "--output", str(tmp_path / "new")]) == 1
     said = capsys.readouterr().err
     assert "“broken.png” is left out" in said and "1 images are too few" in said
+    assert "“0_mask.png” is left out: It is the mask of “0.png”" in said
 
 
 def test_the_command_adapts_and_names_what_it_leaves_out(
