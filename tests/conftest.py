@@ -12,26 +12,36 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import Checkpoint, add_metrics
 from ltad.config import LTADConfig
 from ltad.data import Dataset
 from ltad.data.folder import folder_dataset
-from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate
 from ltad.foundation import FoundationModel, load_foundation
+from ltad.foundation.features import Encoder, Store
 from ltad.inspection.predictor import Predictor
 from ltad.presets import default
 from ltad.progress import quiet
 from ltad.training.training import train
-from tests.toys import CHROMIUM, TEST_IMAGES, TRAIN_COUNTS, TrainToy, adapted_to, blotch, save_picture, toy_picture
+from tests.toys import (
+    CHROMIUM,
+    TEST_IMAGES,
+    TRAIN_COUNTS,
+    TinyFoundation,
+    TrainToy,
+    adapted_to,
+    blotch,
+    save_picture,
+    toy_card,
+    toy_picture,
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not os.environ.get("LTAD_SLOW"):
         for item in items:
             if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="takes a minute or more; set LTAD_SLOW=1"))
+                item.add_marker(pytest.mark.skip(reason="takes long; set LTAD_SLOW=1"))
 
 
 @pytest.fixture(scope="session")
@@ -65,20 +75,35 @@ def toy_data(toy_folder: Path) -> Dataset:
 @pytest.fixture(scope="session")
 def foundation() -> FoundationModel:
     """The real embedded foundation model."""
-    model = load_foundation()
-    return model
+    return load_foundation()
+
+
+@pytest.fixture(scope="session")
+def tiny_foundation() -> TinyFoundation:
+    """One that takes no time, for what does not depend on what a picture shows."""
+    return TinyFoundation()
+
+
+@pytest.fixture(scope="session")
+def toy_store() -> Store:
+    """What image towers said of toy pictures, in half precision: the real one sees each of them once."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def toy_encoder(foundation: FoundationModel, toy_store: Store) -> Encoder:
+    return Encoder(foundation, toy_store)
 
 
 @pytest.fixture(scope="session")
 def tiny_config() -> LTADConfig:
-    """The default with small layers and a few small steps: seconds of training."""
-    config = default()
-    for assignment in (
+    """The default with small layers, a few small steps and no turned copies: seconds of training."""
+    return default().override(
         "synthesis.width=32",
         "reconstruction.dim=32",
         "reconstruction.depth=1",
         "memory.per_class=64",
-        "views.wanted=10",
+        "views.wanted=0",
         "semantic.hidden=64",
         "phase1.steps=20",
         "phase1.batch_size=8",
@@ -87,13 +112,11 @@ def tiny_config() -> LTADConfig:
         "phase2.semantic_patches=64",
         "calibration.phase2_steps=25",
         "calibration.false_alarm_rate=0.12",  # what the 8 images of the largest class can just promise
-    ):
-        config = config.override(assignment)
-    return config
+    )
 
 
 @pytest.fixture(scope="session")
-def train_toy(toy_data: Dataset, foundation: FoundationModel, tiny_config: LTADConfig) -> TrainToy:
+def train_toy(toy_data: Dataset, foundation: FoundationModel, toy_store: Store, tiny_config: LTADConfig) -> TrainToy:
     """Train on the toy classes; what is given replaces the usual arguments."""
 
     def run(
@@ -104,15 +127,8 @@ def train_toy(toy_data: Dataset, foundation: FoundationModel, tiny_config: LTADC
         foundation: FoundationModel = foundation,
         **options,
     ) -> Checkpoint:
-        card = DataCard(
-            name=dataset.name,
-            imbalance="none",
-            order="alphabetical",
-            split_hash=split_hash(dataset),
-            licence="CC0-1.0",
-            command="python -m ltad train",
-        )
-        return train(dataset, foundation, config, output, data=card, **{"progress": quiet} | options)
+        given = {"store": toy_store, "progress": quiet} | options
+        return train(dataset, foundation, config, output, data=toy_card(dataset), **given)
 
     return run
 
@@ -125,10 +141,7 @@ def few(toy_data: Dataset) -> Dataset:
 
 @pytest.fixture(scope="session")
 def short(tiny_config: LTADConfig) -> LTADConfig:
-    config = tiny_config
-    for assignment in ("phase1.steps=5", "phase2.steps=6", "calibration.phase2_steps=6"):
-        config = config.override(assignment)
-    return config
+    return tiny_config.override("phase1.steps=5", "phase2.steps=6", "calibration.phase2_steps=6")
 
 
 @pytest.fixture(scope="session")
@@ -149,8 +162,19 @@ def predictor(toy_checkpoint: Path, foundation: FoundationModel) -> Predictor:
 
 
 @pytest.fixture(scope="session")
-def adapted(predictor: Predictor, foundation: FoundationModel, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return adapted_to(predictor.checkpoint, tmp_path_factory.mktemp("adapted") / "more", foundation)
+def adapted(
+    predictor: Predictor, foundation: FoundationModel, toy_store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> Checkpoint:
+    output = tmp_path_factory.mktemp("adapted") / "more"
+    return adapted_to(predictor.checkpoint, output, foundation, store=toy_store)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(
+    train_toy: TrainToy, tiny_foundation: TinyFoundation, tmp_path_factory: pytest.TempPathFactory
+) -> Checkpoint:
+    """One on the tiny foundation model, not measured."""
+    return train_toy(tmp_path_factory.mktemp("tiny") / "tiny", foundation=tiny_foundation)
 
 
 # The other foundation models, tiny and with random weights

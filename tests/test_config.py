@@ -1,3 +1,5 @@
+"""Every switch by its name, and what is out of range in a sentence."""
+
 import pytest
 
 from ltad.config import LTADConfig

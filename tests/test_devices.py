@@ -4,7 +4,6 @@ There need be no other device for that: whoever makes a tensor must say where, o
 on the CPU so that every device draws the same, and bring it over.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,11 +55,11 @@ def test_predicting(predictor: Predictor, toy_data: Dataset) -> None:
 
 @pytest.mark.parametrize("assignment", ["phase2.same_noise=true", "phase2.synthesis_source=prior"])
 def test_both_phases(
-    predictor: Predictor, foundation: FoundationModel, few: Dataset, tiny_config: LTADConfig, assignment: str
+    foundation: FoundationModel, toy_encoder: Encoder, few: Dataset, tiny_config: LTADConfig, assignment: str
 ) -> None:
-    features = encode_samples(few.train, few.class_names, Encoder(foundation), quiet)
-    config = tiny_config.override(assignment).override("phase2.synthesis_probability=0.5")
-    short = config.override("phase1.steps=1").override("phase2.steps=1")
+    features = encode_samples(few.train, few.class_names, toy_encoder, quiet)
+    config = tiny_config.override(assignment, "phase2.synthesis_probability=0.5")
+    short = config.override("phase1.steps=1", "phase2.steps=1")
     model = fit(features, foundation, few.train_counts, short, progress=quiet)
     generator = torch.Generator().manual_seed(0)
     tasks = phase1(model, features, foundation, config, None), phase2(model, features, few.train_counts, config, None)
@@ -74,10 +73,8 @@ def test_both_phases(
             memory.remember_class(features.maps, 0, generator, keep=True)
 
 
-def test_what_is_normal(
-    predictor: Predictor, foundation: FoundationModel, few: Dataset, tiny_config: LTADConfig, tmp_path: Path
-) -> None:
-    features = encode_samples(few.train, few.class_names, Encoder(foundation), quiet)
+def test_what_is_normal(predictor: Predictor, toy_encoder: Encoder, few: Dataset, tiny_config: LTADConfig) -> None:
+    features = encode_samples(few.train, few.class_names, toy_encoder, quiet)
     model = predictor.checkpoint.model
 
     def fitted(seen: object, fold: int | None) -> LTAD:

@@ -1,3 +1,5 @@
+"""Stages and lines: what is written is read again, by programs, too."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,22 +2,31 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn.functional import conv2d, normalize
 
 from app.jobs.job import LIVE, Job
 from app.jobs.queue import Jobs
+from app.jobs.worker import Process
+from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import Checkpoint
 from ltad.config import AdaptConfig
-from ltad.data import GOOD, Sample
-from ltad.foundation import FoundationModel
+from ltad.data import GOOD, Dataset, Sample
+from ltad.data.longtail import split_hash
+from ltad.foundation import Fingerprint, FoundationModel, ImageFeatures
 from ltad.photos.pile import Photograph, Pile
 from ltad.progress import Stage, quiet
 from ltad.training.adaptation import adapt
@@ -50,6 +59,18 @@ def blotch(generator: np.random.Generator) -> np.ndarray:
 def save_picture(pixels: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+def toy_card(dataset: Dataset) -> DataCard:
+    """The card of what a model of toy products is trained on."""
+    return DataCard(
+        name=dataset.name,
+        imbalance="none",
+        order="alphabetical",
+        split_hash=split_hash(dataset),
+        licence="CC0-1.0",
+        command="python -m ltad train",
+    )
 
 
 def rings(seed: int) -> Image.Image:
@@ -106,6 +127,46 @@ class Recorder:
 TrainToy = Callable[..., Checkpoint]
 
 
+class TinyFoundation(FoundationModel):
+    """A foundation model of random weights that takes next to no time: what is learned on it is not worth much.
+
+    seed: of the weights. seen: images that it was asked for so far.
+    """
+
+    strides, channels, joint_dim, token_size = (8, 16, 32), (6, 8, 12), 16, 10
+    words = ("apple", "cat", "damaged", "normal", "object", "perfect", "ring", "rings", "screw")
+
+    def __init__(self, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.kernels = [
+            torch.randn(channels, 3, stride, stride, generator=generator) / stride
+            for channels, stride in zip(self.channels, self.strides, strict=True)
+        ]
+        self.image_head = torch.randn(3, self.joint_dim, generator=generator)
+        self.text_head = torch.randn(self.token_size, self.joint_dim, generator=generator)
+        self.fingerprint = Fingerprint("tiny", f"{seed:064x}", WIDTH)
+        self.seen = 0
+
+    def encode_image(self, images: Tensor) -> ImageFeatures:
+        self.seen += len(images)
+        maps = [conv2d(images - 0.5, kernel, stride=kernel.shape[-1]) for kernel in self.kernels]
+        return ImageFeatures(tuple(maps), normalize((images.mean((2, 3)) - 0.4) @ self.image_head, dim=-1))
+
+    def embed_words(self, text: str) -> Tensor:
+        vectors = [torch.randn(self.token_size, generator=_drawn_by(word)) for word in text.split()]
+        return torch.stack(vectors) if vectors else torch.zeros(0, self.token_size)
+
+    def encode_prompts(self, prompts: Sequence[Tensor]) -> Tensor:
+        return normalize(torch.stack([tokens.tanh().mean(0) for tokens in prompts]) @ self.text_head, dim=-1)
+
+    def vocabulary(self) -> tuple[list[str], Tensor]:
+        return list(self.words), torch.cat([self.embed_words(word) for word in self.words])
+
+
+def _drawn_by(word: str) -> torch.Generator:
+    return torch.Generator().manual_seed(zlib.crc32(word.encode()))
+
+
 CHROMIUM = shutil.which("chromium")
 BROWSER_MARKS = [
     pytest.mark.browser,
@@ -127,17 +188,42 @@ def ring_pile(folder: Path, count: int) -> Pile:
     return Pile(tuple(Photograph(f"part {i}.png", folder / f"{i}.png") for i in range(count)))
 
 
-def wait(jobs: Jobs, job_id: str, holds: Callable[[Job], bool], seconds: float = 150) -> Job:
-    """Wait until something holds of a job."""
+def until(holds: Callable[[], object], what: Callable[[], object] = str, seconds: float = 150) -> None:
+    """Wait until something holds; what: said of it where it does not come."""
     deadline = time.monotonic() + seconds
-    while not holds(job := jobs.get(job_id)):
-        assert time.monotonic() < deadline, job
+    while not holds():
+        assert time.monotonic() < deadline, what()
         time.sleep(0.02)
-    return job
+
+
+def wait(jobs: Jobs, job_id: str, holds: Callable[[Job], bool]) -> Job:
+    """Wait until something holds of a job."""
+    until(lambda: holds(jobs.get(job_id)), lambda: jobs.get(job_id))
+    return jobs.get(job_id)
 
 
 def over(job: Job) -> bool:
     return job.state not in LIVE
+
+
+ACT = """
+import json, os, signal, sys, time
+def say_line(line): print(json.dumps(line), file=sys.stderr, flush=True)
+def say(step): say_line({"stage": "fold1-name", "step": step, "steps": 3, "loss": 0.5})
+os.makedirs(NAME, exist_ok=True)
+"""
+
+
+def acting(script: str) -> Callable[[Job, Path], Process]:
+    """Start, in the place of a worker, a process in the job's folder that says and does what a script tells it."""
+
+    def start(job: Job, folder: Path) -> Process:
+        code = ACT.replace("NAME", repr(job.name)) + script.replace("\n        ", "\n")
+        return subprocess.Popen(
+            [sys.executable, "-S", "-c", code], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    return start
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The comparison that stands in the RESULTS.md: rivals on the toy products, the file that resumes, and its tables."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,10 @@ from ltad.photos.frame import resize_mask, to_tensor
 from ltad.presets import PRESETS, default
 from ltad.progress import quiet
 from ltad.training.images import encode_samples
+from tests.toys import TinyFoundation
 
 NAMES = ["patch k-NN", "patch Gaussian", "agnostic transformer"]
 READINGS = ["class", "place"]
-
-
-@pytest.fixture(scope="module")
-def encoder(foundation: FoundationModel, toy_data: Dataset) -> Encoder:
-    return encode_once(foundation, [toy_data], quiet)
 
 
 def unreadable() -> Image.Image:
@@ -39,14 +35,14 @@ def unreadable() -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def built(encoder: Encoder, toy_data: Dataset, predictor: Predictor) -> dict[str, rivals.Rival]:
+def built(toy_encoder: Encoder, toy_data: Dataset, predictor: Predictor) -> dict[str, rivals.Rival]:
     """Every rival, from a data set whose test images cannot be read."""
     blind = replace(toy_data, test=tuple(replace(s, read=unreadable, read_mask=unreadable) for s in toy_data.test))
-    features = encode_samples(blind.train, blind.class_names, encoder, quiet)
+    features = encode_samples(blind.train, blind.class_names, toy_encoder, quiet)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detectors, "BANK", 500)
         patch.setattr(detectors, "CANDIDATES", 3000)
-        made = rivals.build_rivals(predictor.card, encoder, features, quiet)
+        made = rivals.build_rivals(predictor.card, toy_encoder, features, quiet)
         return {rival.card.name: rival for rival in made}
 
 
@@ -57,8 +53,11 @@ def tensors(samples: Sequence[Sample], foundation: FoundationModel) -> Tensor:
 # The images
 
 
-def test_every_image_of_the_splits_is_encoded_once(encoder: Encoder, toy_data: Dataset) -> None:
-    assert encoder.store is not None and len(encoder.store) == len(toy_data.train) + len(toy_data.test)
+def test_every_image_of_the_splits_is_encoded_once(toy_data: Dataset) -> None:
+    tower, part = TinyFoundation(), replace(toy_data, train=toy_data.train[:5])
+    encoder = encode_once(tower, [part, toy_data], quiet)
+    assert encoder.store is not None
+    assert tower.seen == len(encoder.store) == len(toy_data.train) + len(toy_data.test)
 
 
 def test_shrunk_photographs_are_read_once_and_make_the_same_tensors(toy_data: Dataset) -> None:
@@ -113,20 +112,42 @@ def test_one_mean_and_spread_a_class_change_no_order() -> None:
 # The comparison
 
 
+@pytest.fixture(scope="module", params=["tiny_foundation", pytest.param("foundation", marks=pytest.mark.slow)])
+def tower(request: pytest.FixtureRequest) -> FoundationModel:
+    """What everything below runs on."""
+    return request.getfixturevalue(request.param)
+
+
+def make_small(patch: pytest.MonkeyPatch, tower: FoundationModel, config: LTADConfig) -> None:
+    """Let the benchmarks take a foundation model and small layers; on the real one only the comparison has these."""
+    patch.setattr(detectors, "BANK", 100)
+    patch.setitem(PRESETS, "default", lambda: config)
+    for module in (ablation, compare, curves, leave_one_out):
+        patch.setattr(module, "load_foundation", lambda *name: tower)
+    for module in (ablation, curves, leave_one_out) if isinstance(tower, TinyFoundation) else ():
+        patch.setattr(module, "default", lambda: config.override("views.wanted=10"))
+
+
 @pytest.fixture(scope="module")
-def command(
-    toy_folder: Path, foundation: FoundationModel, tiny_config: LTADConfig, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[str]]:
-    """A comparison that was made with tiny layers and a handful of steps."""
+def made(
+    toy_folder: Path, tower: FoundationModel, tiny_config: LTADConfig, tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """The words of a comparison that was made with tiny layers and a handful of steps."""
     output = tmp_path_factory.mktemp("comparison") / "toy.json"
     short = ("phase1.steps=5", "phase2.steps=10", "calibration.phase2_steps=5")
     words = ["--data", str(toy_folder), "--output", str(output), *(f"--set={setting}" for setting in short)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detectors, "BANK", 100)
-        patch.setattr(compare, "load_foundation", lambda name: foundation)
-        patch.setitem(PRESETS, "default", lambda: tiny_config)
+        make_small(patch, tower, tiny_config)
         compare.main(words)
-        yield words
+    return words
+
+
+@pytest.fixture
+def command(
+    made: list[str], tower: FoundationModel, tiny_config: LTADConfig, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    make_small(monkeypatch, tower, tiny_config)
+    return made
 
 
 def output_of(command: list[str]) -> Path:

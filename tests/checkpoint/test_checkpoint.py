@@ -1,3 +1,5 @@
+"""The folder: written, read and found again, and refused as a whole where anything in it is wrong."""
+
 import json
 import shutil
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The command that teaches a class, in words and as lines for programs."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The other commands as a person types them."""
+
 import json
 import re
 import shutil
@@ -28,6 +30,15 @@ def lines(text: str) -> list[dict]:
 def dots(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set of one class."""
     return shutil.copytree(toy_folder / "dots", tmp_path_factory.mktemp("one") / "dots")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
 # inspect
@@ -69,18 +80,13 @@ def test_inspect_judges_every_file_and_goes_on_after_a_bad_one(
 
 
 def test_inspect_of_good_files_succeeds_and_writes_nothing_unasked(
-    toy_checkpoint: Path,
-    dots: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    toy_checkpoint: Path, dots: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     image = str(dots / "test" / "good" / "000.png")
     assert main(["inspect", image, "--checkpoint", str(toy_checkpoint), "--class-name", "dots"]) == 0
     (row,) = lines(capsys.readouterr().out)
     assert row["image"] == image and row["class"]["name"] == "dots"
-    assert list(tmp_path.iterdir()) == []
+    assert list(here.iterdir()) == []
 
 
 def test_pictures_of_files_with_one_name_are_all_kept(
@@ -92,14 +98,9 @@ def test_pictures_of_files_with_one_name_are_all_kept(
 
 
 def test_an_unknown_checkpoint_or_class_is_one_sentence(
-    toy_checkpoint: Path,
-    dots: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    toy_checkpoint: Path, dots: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(toy_checkpoint, tmp_path / "checkpoints" / "toy")
-    monkeypatch.chdir(tmp_path)
+    shutil.copytree(toy_checkpoint, here / "checkpoints" / "toy")
     image = str(dots / "test" / "good" / "000.png")
     assert main(["inspect", image, "--checkpoint", "tox"]) == 1
     captured = capsys.readouterr()
@@ -127,7 +128,8 @@ def test_a_split_is_written_read_and_trained_on(dots: Path, tmp_path: Path, caps
     chosen = read_split(split, folder_dataset(dots))
     assert chosen.train_counts == {"dots": 3}
 
-    settings = ["phase1.steps=1", "phase2.steps=1", "calibration.phase2_steps=1", "reconstruction.dim=32"]
+    steps = ["phase1.steps=1", "phase2.steps=1", "calibration.phase2_steps=1"]
+    settings = [*steps, "reconstruction.dim=32", "views.wanted=0"]
     arguments = ["train", "--data", str(dots), "--imbalance", str(split), "--output", str(output), "--json"]
     assert main([*arguments, *(f"--set={s}" for s in settings)]) == 0
     table = json.loads(capsys.readouterr().out)
@@ -208,11 +210,8 @@ def test_a_missing_folder_is_one_sentence(
     assert error.startswith("ltad evaluate: There is no folder") and error.count("\n") == 1
 
 
-def test_checkpoints_are_listed(
-    toy_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(toy_checkpoint, tmp_path / "checkpoints" / "my-toy")
-    monkeypatch.chdir(tmp_path)
+def test_checkpoints_are_listed(toy_checkpoint: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(toy_checkpoint, here / "checkpoints" / "my-toy")
     assert main(["checkpoints", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     mine = rows["my-toy"]

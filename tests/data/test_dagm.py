@@ -1,3 +1,5 @@
+"""DAGM: labels beside the pictures, some of which are missing."""
+
 import shutil
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Solar cells out of an installed package."""
+
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace

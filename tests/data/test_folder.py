@@ -1,3 +1,5 @@
+"""Data sets in the layout of MVTec AD, and in what people make of it."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""How many images each class keeps, which, and the files that say so."""
+
 import json
 from itertools import pairwise
 from pathlib import Path

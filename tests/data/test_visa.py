@@ -1,3 +1,5 @@
+"""VisA: a list beside the pictures says what is what."""
+
 import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Every figure against scikit-learn, a slow reference, or a case by hand."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Figures per class and their means, with n/a where there are none."""
+
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +10,7 @@ from ltad.data import Dataset
 from ltad.errors import DatasetError
 from ltad.evaluation.table import FIGURES, evaluate, format_table, write_metrics
 from ltad.inspection.predictor import Predictor
-
-
-def quiet(stage: str, step: int, steps: int, loss: float | None = None) -> None:
-    """Progress for nobody."""
+from ltad.progress import quiet
 
 
 def test_the_toy_classes_are_learned(predictor: Predictor) -> None:

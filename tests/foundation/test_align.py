@@ -1,3 +1,5 @@
+"""ALIGN against the library's own answers, from a folder and from the Hub."""
+
 import json
 import shutil
 import subprocess

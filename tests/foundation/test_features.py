@@ -1,6 +1,5 @@
 """One way from pictures to features, which remembers."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,41 +12,13 @@ from ltad.foundation import FoundationModel, ImageFeatures
 from ltad.foundation.features import ENCODE_BATCH, Encoder, Features
 from ltad.foundation.store import FeatureFolder
 from ltad.progress import Stage, quiet
-from tests.toys import Recorder
-
-SIZE, JOINT = 32, 5
-
-
-class Tower(FoundationModel):
-    """A tower that is quick, and counts whom it sees."""
-
-    strides, channels, joint_dim, token_size = (8, 16), (3, 2), JOINT, 4
-
-    def __init__(self, fingerprint: object) -> None:
-        self.fingerprint = fingerprint
-        self.seen = 0
-
-    def encode_image(self, images: Tensor) -> ImageFeatures:
-        self.seen += len(images)
-        maps = tuple(
-            torch.nn.functional.avg_pool2d(images, stride)[:, :channels]
-            for stride, channels in zip(self.strides, self.channels, strict=True)
-        )
-        return ImageFeatures(maps, images.flatten(1)[:, :JOINT])
-
-    def embed_words(self, text: str) -> Tensor:
-        raise NotImplementedError
-
-    def encode_prompts(self, prompts: object) -> Tensor:
-        raise NotImplementedError
-
-    def vocabulary(self) -> tuple[list[str], Tensor]:
-        raise NotImplementedError
+from tests.toys import WIDTH, Recorder, TinyFoundation
 
 
 @pytest.fixture
-def tower(foundation: FoundationModel) -> Tower:
-    return Tower(replace(foundation.fingerprint, image_size=SIZE))
+def tower() -> TinyFoundation:
+    """One that has seen nothing yet."""
+    return TinyFoundation()
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -56,7 +27,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict | FeatureFolde
 
 
 def images(count: int, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(count, 3, WIDTH, WIDTH, generator=torch.Generator().manual_seed(seed))
 
 
 def same(one: ImageFeatures, other: ImageFeatures) -> bool:
@@ -65,7 +36,7 @@ def same(one: ImageFeatures, other: ImageFeatures) -> bool:
     )
 
 
-def test_what_was_seen_is_recalled_in_any_batch(tower: Tower, store: dict | FeatureFolder) -> None:
+def test_what_was_seen_is_recalled_in_any_batch(tower: TinyFoundation, store: dict | FeatureFolder) -> None:
     encoder, batch = Encoder(tower, store), images(4)
     first = encoder.encode(batch)
     again = encoder.encode(batch.flip(0))
@@ -75,7 +46,7 @@ def test_what_was_seen_is_recalled_in_any_batch(tower: Tower, store: dict | Feat
 
 
 def test_a_new_one_is_encoded_beside_known_ones_and_twice_the_same_once(
-    tower: Tower, store: dict | FeatureFolder
+    tower: TinyFoundation, store: dict | FeatureFolder
 ) -> None:
     encoder, batch = Encoder(tower, store), images(3)
     encoder.encode(batch[:1])
@@ -83,27 +54,29 @@ def test_a_new_one_is_encoded_beside_known_ones_and_twice_the_same_once(
     assert tower.seen == 3
 
 
-def test_what_is_kept_is_half_as_precise_and_what_is_not_is_whole(tower: Tower, store: dict | FeatureFolder) -> None:
+def test_what_is_kept_is_half_as_precise_and_what_is_not_is_whole(
+    tower: TinyFoundation, store: dict | FeatureFolder
+) -> None:
     batch = images(2)
     kept, whole = Encoder(tower, store).encode(batch), Encoder(tower).encode(batch)
     assert same(kept, ImageFeatures(tuple(m.half().float() for m in whole.maps), whole.embedding))
     assert not same(kept, whole)
 
 
-def test_another_tower_does_not_believe_the_first(tower: Tower, store: dict | FeatureFolder) -> None:
-    other = Tower(replace(tower.fingerprint, sha256="0" * 64))
+def test_another_tower_does_not_believe_the_first(tower: TinyFoundation, store: dict | FeatureFolder) -> None:
+    other = TinyFoundation(seed=1)
     for each in (tower, other):
         Encoder(each, store).encode(images(2))
     assert (tower.seen, other.seen, len(store)) == (2, 2, 4)
 
 
-def test_copies_need_not_be_kept(tower: Tower, store: dict | FeatureFolder) -> None:
+def test_copies_need_not_be_kept(tower: TinyFoundation, store: dict | FeatureFolder) -> None:
     class_ids = torch.zeros(3, dtype=torch.long)
     Encoder(tower, store).features(images(3), class_ids, Stage("views"), quiet, keep=False)
     assert tower.seen == 3 and not store
 
 
-def test_features_come_in_batches_and_say_how_far_they_are(tower: Tower) -> None:
+def test_features_come_in_batches_and_say_how_far_they_are(tower: TinyFoundation) -> None:
     count, recorder = ENCODE_BATCH + 3, Recorder()
     class_ids = torch.arange(count)
     features = Encoder(tower).features(images(count), class_ids, Stage("encode"), recorder)
@@ -116,7 +89,7 @@ def test_features_come_in_batches_and_say_how_far_they_are(tower: Tower) -> None
     assert all(m.dtype == torch.float32 for m in joined.batch(torch.tensor([0])).maps)
 
 
-def test_another_process_finds_what_was_kept_and_damage_is_encoded_again(tower: Tower, tmp_path: Path) -> None:
+def test_another_process_finds_what_was_kept_and_damage_is_encoded_again(tower: TinyFoundation, tmp_path: Path) -> None:
     first = Encoder(tower, FeatureFolder(tmp_path)).encode(images(2))
     later = FeatureFolder(tmp_path)
     assert same(Encoder(tower, later).encode(images(2)), first) and tower.seen == 2

@@ -1,3 +1,5 @@
+"""The embedded foundation model: what it was aligned for, and that it is the known one."""
+
 import importlib.util
 
 import pytest

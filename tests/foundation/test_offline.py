@@ -1,3 +1,5 @@
+"""An inspection in a process that may not reach the network."""
+
 import json
 import os
 import subprocess

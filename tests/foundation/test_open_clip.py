@@ -1,3 +1,5 @@
+"""OpenCLIP's towers against the library's own answers, and weights that are not what they should be."""
+
 import os
 from pathlib import Path
 

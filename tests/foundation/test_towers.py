@@ -1,3 +1,5 @@
+"""Which maps of a tower are taken, and prompts between their marks."""
+
 import pytest
 import torch
 

@@ -1,7 +1,6 @@
 """The learned names: what the core says of them, and how the page shows it."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from app.tabs.names.cards import by_size, likeness_card, names_card, plane_card, word_card
-from ltad.checkpoint.folder import Checkpoint, load_checkpoint
+from ltad.checkpoint.folder import load_checkpoint
 from ltad.config import LTADConfig
 from ltad.errors import ImageError
 from ltad.foundation import FoundationModel
@@ -27,6 +26,7 @@ from ltad.inspection.names import (
     rename,
 )
 from ltad.inspection.predictor import Predictor
+from tests.toys import TrainToy
 
 CLASSES = ("checker", "dots", "stripes")
 
@@ -42,15 +42,14 @@ def described(predictor: Predictor) -> tuple[LearnedName, ...]:
 
 @pytest.fixture(scope="module")
 def given(
-    train_toy: Callable[..., Checkpoint],
+    train_toy: TrainToy,
     tiny_config: LTADConfig,
     foundation: FoundationModel,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Predictor:
     """A checkpoint that was told the names in words and learned none."""
-    config = tiny_config
-    for assignment in ("prompts.learned=false", "prompts.start={}", "phase2.steps=2", "calibration.phase2_steps=2"):
-        config = config.override(assignment)
+    names = "prompts.learned=false", "prompts.start={}"
+    config = tiny_config.override(*names, "phase1.steps=2", "phase2.steps=2", "calibration.phase2_steps=2")
     return Predictor(foundation, train_toy(tmp_path_factory.mktemp("given") / "given", config=config))
 
 

@@ -1,3 +1,5 @@
+"""A photograph in, a prediction out, the same alone, in a batch, and in the published figures."""
+
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +15,7 @@ from ltad.errors import ImageError
 from ltad.evaluation import metrics
 from ltad.inspection.predictor import Predictor
 from ltad.photos.frame import map_to_image, resize_mask, to_tensor
-
-WIDTH, HEIGHT = 128, 96
+from tests.toys import HEIGHT, WIDTH
 
 
 def blotched(class_name: str, folder: Path) -> Path:

@@ -1,3 +1,5 @@
+"""P-values, thresholds and what they promise, by hand and by chance."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -95,6 +97,15 @@ def test_known_is_half_the_usual_similarity() -> None:
     calibration = Calibration({}, {"a": (0.1, 0.4, 0.5), "b": ()})
     assert calibration.is_known("a", 0.2) and not calibration.is_known("a", 0.19)
     assert calibration.is_known("b", 0.2) and not calibration.is_known("b", 0.19)  # the median of all
+
+
+@pytest.mark.parametrize(("name", "scores"), [("nut", (-1.0, 0.12346, 1.0, 3.0)), ("ring", (-1.0, 0.12346))])
+def test_figures_are_rounded_and_sorted_among_those_that_there_are(name: str, scores: tuple[float, ...]) -> None:
+    before = Calibration({"nut": (1.0, 3.0), "cap": (9.0,)}, {"nut": (0.5,), "cap": ()})
+    after = before.with_figures({name: [0.1234567, -1.0]}, {name: [0.25]})
+    assert after.scores == {"nut": (1.0, 3.0), "cap": (9.0,)} | {name: scores}
+    assert after.similarities == before.similarities | {name: (0.25, 0.5) if name == "nut" else (0.25,)}
+    assert before.scores == {"nut": (1.0, 3.0), "cap": (9.0,)}
 
 
 def test_usual_images_are_known_even_where_names_fit_badly() -> None:

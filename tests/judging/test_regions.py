@@ -1,3 +1,5 @@
+"""From a map to boxes in the pixels of the photograph."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""From what the model gives to one map and one number per image."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,5 @@
+"""What is usual for a class, where it is known well, borrowed, or left out of its own."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Exemplars that cover what was seen, and distances to them."""
+
 import pytest
 import torch
 from hypothesis import given

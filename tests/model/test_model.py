@@ -1,3 +1,5 @@
+"""The four modules of the paper's figure, each alone and then together."""
+
 from copy import deepcopy
 
 import pytest

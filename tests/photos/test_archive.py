@@ -1,3 +1,5 @@
+"""An uploaded ZIP: photographs out of it, and nothing that it does to those who open it."""
+
 import io
 import random
 import re

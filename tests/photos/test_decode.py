@@ -1,3 +1,5 @@
+"""The one decoder: what it reads, what it says of it, and what it refuses in a sentence."""
+
 import io
 import struct
 import warnings
@@ -11,9 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from ltad.errors import ImageError
-from ltad.inspection.pictures import load_map, save_map
 from ltad.photos.decode import open_photo
-from ltad.photos.frame import map_to_image, resize_mask, to_tensor
 
 WIDTH, HEIGHT = 40, 24
 
@@ -297,84 +297,3 @@ def test_damaged_files_raise_image_errors_only(content: bytes, changes: list[tup
     for place, value in changes:  # most of them in the header, where the structure is
         damaged[int(place**3 * (len(content) - 1))] = value
     only_image_errors(bytes(damaged[: len(content) - int(cut**4 * len(content))]))
-
-
-sides = st.integers(96, 200)
-places = st.floats(0.35, 0.65)
-
-
-def centre(weights: np.ndarray) -> tuple[float, float]:
-    """The weighted middle, as a fraction of width and height."""
-    rows, columns = np.indices(weights.shape) + 0.5
-    total = weights.sum()
-    return (weights * columns).sum() / total / weights.shape[1], (weights * rows).sum() / total / weights.shape[0]
-
-
-@settings(max_examples=60, deadline=None)
-@given(sides, sides, places, places, st.sampled_from([64, 96, 224]))
-def test_a_point_lands_on_the_same_place_everywhere(width: int, height: int, x: float, y: float, size: int) -> None:
-    rows, columns = np.indices((height, width)) + 0.5
-    square = (np.abs(columns - x * width) < 12) & (np.abs(rows - y * height) < 12)
-    image = Image.fromarray(np.where(square, 255, 0).astype(np.uint8)).convert("RGB")
-    there = centre(square.astype(float))
-    tensor = to_tensor(image, size)
-    assert tensor.shape == (3, size, size)
-    assert (tensor.min(), tensor.max()) == (0, 1)
-    anomaly_map = map_to_image(tensor[0].numpy(), width, height)
-    assert anomaly_map.shape == (height, width)
-    assert centre(tensor[0].numpy().astype(float)) == pytest.approx(there, abs=0.2 / size)
-    assert centre(anomaly_map.astype(float)) == pytest.approx(there, abs=0.2 / size)
-    assert centre(resize_mask(square, size).astype(float)) == pytest.approx(there, abs=1 / size)
-    # One cell of a coarse map, as the patches of a tower give it, shows at its own place.
-    grid = np.zeros((7, 9), np.float32)
-    grid[3, 5] = 1
-    assert centre(map_to_image(grid, width, height).astype(float)) == pytest.approx((5.5 / 9, 3.5 / 7), abs=1e-3)
-
-
-def test_the_whole_frame_is_kept() -> None:
-    tensor = to_tensor(scene(), 8)
-    assert tensor[:, 0, 0].tolist() == [1, 0, 0]
-    assert tensor[:, 0, -1].tolist() == [0, 1, 0]
-    assert tensor[:, -1, 0].tolist() == [0, 0, 1]
-    with pytest.raises(ValueError, match="must be RGB"):
-        to_tensor(noise("L"), 8)
-
-
-def test_a_resized_mask_keeps_values_apart() -> None:
-    mask = np.zeros((30, 50), bool)
-    mask[:15] = True
-    resized = resize_mask(mask, 10)
-    assert resized.dtype == bool
-    np.testing.assert_array_equal(resized, np.arange(10)[:, None] < np.full(10, 5))
-
-
-def test_maps_are_kept_to_the_unit_of_16_bits(tmp_path: Path) -> None:
-    anomaly_map = np.random.default_rng(0).uniform(-0.5, 2.5, (18, 27)).astype(np.float32)
-    path = tmp_path / "map.png"
-    save_map(anomaly_map, path, 2)
-    loaded = load_map(path)
-    assert loaded.dtype == np.float32
-    np.testing.assert_allclose(loaded, anomaly_map.clip(0, 2), atol=2 / 131070 + 1e-6)
-    assert [file.name for file in tmp_path.iterdir()] == ["map.png"]
-    with Image.open(path) as image:
-        assert image.mode == "I;16"
-
-
-def test_maps_that_cannot_be_written_leave_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "map.png"
-    for scale in (0, -1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="full_scale"):
-            save_map(np.zeros((4, 4)), path, scale)
-    with pytest.raises(ValueError, match="finite"):
-        save_map(np.full((4, 4), np.nan), path, 1)
-    with pytest.raises(ValueError):
-        save_map(np.zeros((0, 4)), path, 1)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_files_that_are_no_maps(tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no image")
-    noise().save(tmp_path / "photo.png")
-    for name in ("text.png", "photo.png", "absent.png"):
-        with pytest.raises(ImageError, match=f"{name}” is not an anomaly map"):
-            load_map(tmp_path / name)

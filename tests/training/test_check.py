@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ltad.foundation import FoundationModel
 from ltad.foundation.features import Encoder
 from ltad.photos.decode import Photo, open_photo
 from ltad.photos.pile import Photograph, Pile, Refusal
@@ -21,7 +20,7 @@ def picture(class_name: str, seed: int) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def check(foundation: FoundationModel, tmp_path_factory: pytest.TempPathFactory) -> DataCheck:
+def check(toy_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> DataCheck:
     """Ten good photographs, and one each that is broken, double, of another product, spoilt, and of another shape."""
     folder = tmp_path_factory.mktemp("photographs")
     pictures = {f"good{i}.png": picture("checker", i) for i in range(10)}
@@ -37,7 +36,7 @@ def check(foundation: FoundationModel, tmp_path_factory: pytest.TempPathFactory)
     files = sorted(folder.iterdir(), key=lambda path: (path.name == "double.jpg", path.name))
     photographs = tuple(Photograph(path.name, path) for path in files)
     pile = Pile(photographs, (Refusal("evil.png", "This was refused."),))
-    return check_photographs(pile, Encoder(foundation), quiet)
+    return check_photographs(pile, toy_encoder, quiet)
 
 
 def test_what_cannot_be_read_is_named(check: DataCheck) -> None:
@@ -64,19 +63,17 @@ def test_the_most_suspicious_come_first(check: DataCheck) -> None:
     assert {checked.name for checked in check.photographs[:3]} >= {"other.png", "spoilt.png"}
 
 
-def test_how_many_are_enough_and_what_they_promise(
-    check: DataCheck, foundation: FoundationModel, tmp_path: Path
-) -> None:
+def test_how_many_are_enough_and_what_they_promise(check: DataCheck, toy_encoder: Encoder, tmp_path: Path) -> None:
     assert check.is_enough and check.promise == pytest.approx(1 / 15)
     picture("dots", 0).save(tmp_path / "one.png")
-    alone = check_photographs(Pile((Photograph("one.png", tmp_path / "one.png"),)), Encoder(foundation), quiet)
+    alone = check_photographs(Pile((Photograph("one.png", tmp_path / "one.png"),)), toy_encoder, quiet)
     assert not alone.is_enough and alone.photographs[0].suspicion == 0 and not alone.photographs[0].remarks
-    none = check_photographs(Pile(), Encoder(foundation), quiet)
+    none = check_photographs(Pile(), toy_encoder, quiet)
     assert not none.is_enough and none.promise == 1
 
 
 def test_no_more_than_one_photograph_is_held_at_a_time(
-    check: DataCheck, foundation: FoundationModel, monkeypatch: pytest.MonkeyPatch
+    check: DataCheck, toy_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = weakref.WeakValueDictionary[int, Image.Image]()
 
@@ -87,5 +84,5 @@ def test_no_more_than_one_photograph_is_held_at_a_time(
         return photo
 
     monkeypatch.setattr("ltad.training.check.open_photo", watched)
-    again = check_photographs(Pile(tuple(c.photograph for c in check.photographs)), Encoder(foundation), quiet)
+    again = check_photographs(Pile(tuple(c.photograph for c in check.photographs)), toy_encoder, quiet)
     assert len(again.photographs) == len(check.photographs)

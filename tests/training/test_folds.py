@@ -1,3 +1,5 @@
+"""Who may judge whom."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""A stage that is stopped goes on to the very bits, and learns meanwhile."""
+
 from pathlib import Path
 
 import pytest

@@ -1,10 +1,11 @@
+"""The two losses, and what they are given."""
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ltad.config import LTADConfig
 from ltad.data import Dataset
-from ltad.foundation import FoundationModel
 from ltad.foundation.features import Encoder
 from ltad.model.ltad import build_model
 from ltad.progress import quiet
@@ -25,45 +26,38 @@ class Witness(nn.Module):
 
 
 def one_step(
-    foundation: FoundationModel, few: Dataset, config: LTADConfig, *assignments: str, shift: float = 0.0
+    encoder: Encoder, few: Dataset, config: LTADConfig, *assignments: str, shift: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Take phase 2's loss once, of few images, their maps shifted.
 
     Returns what reconstruction is given, the clean and the noised patches that semantics is given, and the loss.
     """
-    for assignment in (
-        "phase2.semantic_patches=5000",
-        "phase2.semantic_weight=0",
-        "phase2.batch_size=12",
-        *assignments,
-    ):
-        config = config.override(assignment)
+    usual = "phase2.semantic_patches=5000", "phase2.semantic_weight=0", "phase2.batch_size=12"
+    config = config.override(*usual, *assignments)
     torch.manual_seed(0)
-    model = build_model(config, foundation, torch.ones(3, 2, foundation.token_size))
+    model = build_model(config, encoder.foundation, torch.ones(3, 2, encoder.foundation.token_size))
     model.reconstruction, model.semantic = Witness(), Witness()
-    features = encode_samples(few.train, few.class_names, Encoder(foundation), quiet)
+    features = encode_samples(few.train, few.class_names, encoder, quiet)
     features = features._replace(maps=tuple(m + shift for m in features.maps))
     stage = phase2(model, features, few.train_counts, config, None)
     loss = stage.loss(torch.Generator().manual_seed(0))
     return model.reconstruction.seen[0], *model.semantic.seen, loss
 
 
-def test_without_noise_there_is_nothing_to_rebuild(
-    foundation: FoundationModel, few: Dataset, short: LTADConfig
-) -> None:
-    assert one_step(foundation, few, short, "phase2.reconstruction_jitter=0")[-1] == 0
-    assert one_step(foundation, few, short)[-1] > 0
+def test_without_noise_there_is_nothing_to_rebuild(toy_encoder: Encoder, few: Dataset, short: LTADConfig) -> None:
+    assert one_step(toy_encoder, few, short, "phase2.reconstruction_jitter=0")[-1] == 0
+    assert one_step(toy_encoder, few, short)[-1] > 0
 
 
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("scale", [5, 10])
 def test_both_branches_may_share_their_noise(
-    foundation: FoundationModel, few: Dataset, short: LTADConfig, same: bool, scale: int
+    toy_encoder: Encoder, few: Dataset, short: LTADConfig, same: bool, scale: int
 ) -> None:
     noise = f"phase2.same_noise={same}".lower()
     scales = "phase2.reconstruction_jitter=5", f"phase2.semantic_jitter={scale}"
-    rebuilt, clean, noised, _ = one_step(foundation, few, short, noise, *scales)
-    patches = one_step(foundation, few, short, "phase2.reconstruction_jitter=0")[0]
+    rebuilt, clean, noised, _ = one_step(toy_encoder, few, short, noise, *scales)
+    patches = one_step(toy_encoder, few, short, "phase2.reconstruction_jitter=0")[0]
     order = torch.cdist(clean[0], patches[0]).argmin(1)
     assert torch.equal(patches[:, order], clean)
     expected = clean + scale / 5 * (rebuilt[:, order] - clean)
@@ -72,10 +66,10 @@ def test_both_branches_may_share_their_noise(
 
 @pytest.mark.parametrize("source", ["posterior", "prior"])
 def test_synthesised_patches_come_from_an_image_or_from_the_name_alone(
-    foundation: FoundationModel, few: Dataset, short: LTADConfig, source: str
+    toy_encoder: Encoder, few: Dataset, short: LTADConfig, source: str
 ) -> None:
     settings = f"phase2.synthesis_source={source}", "phase2.synthesis_probability=1"
-    clean, moved = (one_step(foundation, few, short, *settings, shift=shift)[1] for shift in (0, 3))
+    clean, moved = (one_step(toy_encoder, few, short, *settings, shift=shift)[1] for shift in (0, 3))
     assert torch.equal(clean, moved) == (source == "prior")
 
 
@@ -89,17 +83,16 @@ def test_synthesised_patches_come_from_an_image_or_from_the_name_alone(
     ],
 )
 def test_the_tail_may_be_synthesised_more_often(settings: list[str], expected: list[float], short: LTADConfig) -> None:
-    for assignment in settings:
-        short = short.override(assignment)
+    short = short.override(*settings)
     assert synthesis_probabilities({"a": 20, "b": 9, "c": 1}, short.phase2).tolist() == expected
     assert synthesis_probabilities({"a": 4, "b": 4}, short.phase2).tolist() == expected[:2]  # balanced: no tail
 
 
-def test_only_the_images_of_the_tail_are_replaced(foundation: FoundationModel, few: Dataset, short: LTADConfig) -> None:
+def test_only_the_images_of_the_tail_are_replaced(toy_encoder: Encoder, few: Dataset, short: LTADConfig) -> None:
     head = "phase2.synthesis_probability=0"
-    real = one_step(foundation, few, short, head)[1]
-    tail = one_step(foundation, few, short, head, "phase2.tail_synthesis_probability=1")[1]
-    everything = one_step(foundation, few, short, "phase2.synthesis_probability=1")[1]
+    real = one_step(toy_encoder, few, short, head)[1]
+    tail = one_step(toy_encoder, few, short, head, "phase2.tail_synthesis_probability=1")[1]
+    everything = one_step(toy_encoder, few, short, "phase2.synthesis_probability=1")[1]
     drawn = torch.Generator().manual_seed(0)
     class_ids = torch.tensor([few.class_names.index(sample.class_name) for sample in few.train])
     in_tail = class_ids[draw_balanced(class_ids, 12, drawn)] == 2

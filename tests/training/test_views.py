@@ -1,4 +1,7 @@
+"""Which turns a class's own images allow, and the copies that are made of them."""
+
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +19,14 @@ from ltad.training.images import encode_samples
 from ltad.training.views import TURNS, Views, make_views, symmetries, turned
 
 SIZE = 128
+
+
+@pytest.fixture(scope="module")
+def encoder(foundation: FoundationModel) -> Encoder:
+    """One that stores nothing of copies, as it should, on a tower that remembers them for the next test."""
+    tower = copy(foundation)
+    tower.encode_image = Encoder(foundation, {}).encode
+    return Encoder(tower)
 
 
 def picture(draw: Callable[[np.ndarray, np.ndarray], np.ndarray], seed: int) -> Image.Image:
@@ -52,22 +63,22 @@ def samples_of(*kinds: Callable[[np.ndarray, np.ndarray], np.ndarray], count: in
     ("draw", "expected"), [(stripes, [2, 4, 6]), (corner, []), (checks, list(TURNS))], ids=lambda v: str(v)[:20]
 )
 def test_the_images_themselves_say_which_turns_are_normal(
-    draw: Callable[[np.ndarray, np.ndarray], np.ndarray], expected: list[int], foundation: FoundationModel
+    draw: Callable[[np.ndarray, np.ndarray], np.ndarray], expected: list[int], encoder: Encoder
 ) -> None:
     samples = samples_of(draw, count=4)
-    features = encode_samples(samples, (draw.__name__,), Encoder(foundation), quiet)
-    assert symmetries(samples, features, torch.arange(4), Encoder(foundation), 1.08, quiet) == expected
+    features = encode_samples(samples, (draw.__name__,), encoder, quiet)
+    assert symmetries(samples, features, torch.arange(4), encoder, 1.08, quiet) == expected
 
 
-def views_of(samples: tuple[Sample, ...], foundation: FoundationModel, wanted: int) -> Views | None:
+def views_of(samples: tuple[Sample, ...], encoder: Encoder, wanted: int) -> Views | None:
     names = tuple(sorted({s.class_name for s in samples}))
-    features = encode_samples(samples, names, Encoder(foundation), quiet)
-    return make_views(samples, features, Encoder(foundation), ViewsConfig(wanted=wanted), 0, quiet)
+    features = encode_samples(samples, names, encoder, quiet)
+    return make_views(samples, features, encoder, ViewsConfig(wanted=wanted), 0, quiet)
 
 
-def test_classes_of_few_images_get_copies_up_to_the_number_wanted(foundation: FoundationModel) -> None:
+def test_classes_of_few_images_get_copies_up_to_the_number_wanted(encoder: Encoder) -> None:
     samples = (*samples_of(checks, count=3), *samples_of(corner, count=3), *samples_of(stripes, count=2))
-    views = views_of(samples, foundation, wanted=7)
+    views = views_of(samples, encoder, wanted=7)
     assert views is not None
     made = views.features.class_ids.bincount(minlength=3).tolist()
     assert made == [4, 0, 5]  # of 21, none and 6 that are possible
@@ -76,22 +87,22 @@ def test_classes_of_few_images_get_copies_up_to_the_number_wanted(foundation: Fo
     assert sources == views.features.class_ids.tolist()
 
 
-def test_no_copies_where_none_are_wanted_or_a_class_cannot_be_asked(foundation: FoundationModel) -> None:
-    assert views_of(samples_of(checks, count=3), foundation, wanted=0) is None
-    assert views_of(samples_of(checks, count=3), foundation, wanted=3) is None
-    assert views_of(samples_of(checks, count=1), foundation, wanted=9) is None
+def test_no_copies_where_none_are_wanted_or_a_class_cannot_be_asked(encoder: Encoder) -> None:
+    assert views_of(samples_of(checks, count=3), encoder, wanted=0) is None
+    assert views_of(samples_of(checks, count=3), encoder, wanted=3) is None
+    assert views_of(samples_of(checks, count=1), encoder, wanted=9) is None
 
 
-def test_a_copy_is_the_features_of_the_turned_image(foundation: FoundationModel) -> None:
+def test_a_copy_is_the_features_of_the_turned_image(encoder: Encoder) -> None:
     samples = samples_of(stripes, count=2)
-    views = views_of(samples, foundation, wanted=400)
+    views = views_of(samples, encoder, wanted=400)
     assert views is not None
     read = [
         replace(s, read=partial(lambda image, turn: image.transpose(turn), s.read(), turn))
         for s in samples
         for turn in (Image.Transpose.ROTATE_180, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM)
     ]
-    expected = encode_samples(read, ("stripes",), Encoder(foundation), quiet)
+    expected = encode_samples(read, ("stripes",), encoder, quiet)
     for layer, other in zip(views.features.maps, expected.maps, strict=True):
         torch.testing.assert_close(layer, other, atol=2e-2, rtol=2e-2)
 

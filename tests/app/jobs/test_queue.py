@@ -1,43 +1,19 @@
 """The queue of background jobs, with a worker that acts as the real one would."""
 
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from app.jobs import queue as module
-from app.jobs.job import Job
 from app.jobs.queue import Jobs
-from app.jobs.worker import Process
 from ltad.errors import JobError
 from ltad.photos.pile import Photograph, Pile, Refusal
-from tests.toys import full_disk, over, ring_pile, rings, wait
+from tests.toys import acting, full_disk, over, ring_pile, rings, until, wait
 
 SHORT = 0.1  # minutes
-ACT = """
-import json, os, sys
-def say_line(line): print(json.dumps(line), file=sys.stderr, flush=True)
-def say(step): say_line({"stage": "fold1-name", "step": step, "steps": 3, "loss": 0.5})
-os.makedirs(NAME, exist_ok=True)
-"""
-
 JobsThat = Callable[[str], Jobs]
-
-
-def acting(script: str) -> Callable[[Job, Path], Process]:
-    """Start a process that says and does what a script tells it."""
-
-    def start(job: Job, folder: Path) -> Process:
-        code = ACT.replace("NAME", repr(job.name)) + script.replace("\n        ", "\n")
-        return subprocess.Popen(
-            [sys.executable, "-S", "-c", code], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-
-    return start
 
 
 @pytest.fixture
@@ -67,11 +43,11 @@ def jobs_that(tmp_path: Path) -> Iterator[JobsThat]:
 
 @pytest.fixture
 def jobs(jobs_that: JobsThat) -> Jobs:
-    return jobs_that("import time; time.sleep(60)")
+    return jobs_that("time.sleep(60)")
 
 
 def test_cancelling_a_waiting_and_a_running_job(jobs_that: JobsThat, good: Pile, toy_checkpoint: Path) -> None:
-    jobs = jobs_that("import time; say(1); time.sleep(60)")
+    jobs = jobs_that("say(1); time.sleep(60)")
     running = jobs.submit(good, toy_checkpoint, "a", SHORT)
     waiting = jobs.submit(good, toy_checkpoint, "b", SHORT)
     wait(jobs, running.id, lambda job: job.step > 0)
@@ -87,7 +63,7 @@ def test_cancelling_a_waiting_and_a_running_job(jobs_that: JobsThat, good: Pile,
 def test_what_ran_when_the_server_stopped_is_interrupted_and_what_waited_goes_on(
     jobs_that: JobsThat, good: Pile, toy_checkpoint: Path
 ) -> None:
-    first = jobs_that("import time; say(1); time.sleep(60)")
+    first = jobs_that("say(1); time.sleep(60)")
     running, waiting = (first.submit(good, toy_checkpoint, name, SHORT) for name in "ab")
     wait(first, running.id, lambda job: job.step > 0)
     first.close()
@@ -96,6 +72,23 @@ def test_what_ran_when_the_server_stopped_is_interrupted_and_what_waited_goes_on
     assert wait(second, waiting.id, over).state == "done"
     assert second.resume(running.id).state == "queued"
     assert wait(second, running.id, over).state == "done"
+
+
+def test_a_worker_that_is_killed_is_interrupted_and_goes_on(
+    jobs_that: JobsThat, good: Pile, toy_checkpoint: Path
+) -> None:
+    jobs = jobs_that(
+        """say(1)
+        if not os.path.exists("killed"):
+            open("killed", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        say(3)"""
+    )
+    job = jobs.submit(good, toy_checkpoint, "a", SHORT)
+    interrupted = wait(jobs, job.id, over)
+    assert interrupted.state == "interrupted" and "stopped from outside" in interrupted.message
+    jobs.resume(job.id)
+    assert wait(jobs, job.id, over).state == "done"
 
 
 def test_two_servers_keep_their_jobs_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,14 +170,21 @@ def test_a_disk_that_fills_up_leaves_no_half_job(
 
 
 def test_a_disk_that_is_full_for_a_while_holds_the_queue_up_and_no_longer(
-    jobs_that: JobsThat, good: Pile, toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    jobs_that: JobsThat,
+    good: Pile,
+    toy_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.05)
-    jobs = jobs_that("import time; say(1); time.sleep(0.5); sys.exit(1)")
+    word = tmp_path / "end"
+    jobs = jobs_that(f"while not os.path.exists({str(word)!r}): time.sleep(0.01)\nsys.exit(1)")
     first, second = (jobs.submit(good, toy_checkpoint, name, SHORT) for name in "ab")
     wait(jobs, first.id, lambda job: job.state == "running")
     with full_disk():
-        time.sleep(1)  # the first one ends, and its end cannot be written
+        word.touch()  # the first one ends, and its end cannot be written
+        until(lambda: caplog.text.count("could not be written") > 1)
         assert (jobs.get(first.id).state, jobs.get(second.id).state) == ("running", "queued")
     assert [wait(jobs, job.id, over).state for job in (first, second)] == ["failed", "failed"]
 

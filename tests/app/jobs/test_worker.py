@@ -78,6 +78,7 @@ def test_a_job_leaves_a_checkpoint_and_says_what_it_changed(
     }
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_a_restarted_server_lose_nothing(
     finished: tuple[Jobs, Job], toy_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -87,14 +87,14 @@ def test_a_model_that_cannot_be_loaded_keeps_no_other_from_it(monkeypatch: pytes
     assert shared.waiting() == [] and shared.is_loaded(names[0])
 
 
-def test_examples_that_were_judged_before_are_those_of_the_checkpoint(tmp_path: Path) -> None:
+def test_examples_that_were_judged_before_are_those_of_the_checkpoint() -> None:
     shared = Predictors()
     card = shared.card("demo-exp100")
     example = next(e for e in examples.examples_for(card) if e.defect != "good")
     before = examples.judged_before(example, card)
     now = shared.get(card.name).predict(example.path)
-    assert before and before["className"] == now.class_name
-    assert before["score"] == pytest.approx(now.image_score, abs=1e-3)
+    assert before and before["report"]["class"]["name"] == now.class_name
+    assert before["report"]["image_score"] == pytest.approx(now.image_score, abs=1e-3)
     other = shared.card("industrial-natural")
     assert examples.judged_before(example, other) is None
 

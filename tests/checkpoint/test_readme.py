@@ -1,0 +1,91 @@
+"""The model card: everything that a stranger must know before using a checkpoint."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ltad.checkpoint.card import CheckpointCard, ClassCard, Parent
+from ltad.checkpoint.folder import Checkpoint, add_metrics, read_card
+from ltad.checkpoint.readme import model_card
+
+FIGURES = {"image_auroc": 0.9876, "image_auroc_interval": (0.91, 0.995), "pixel_auroc": 0.95, "aupro_30": 0.5}
+UNDEFINED = dict.fromkeys(FIGURES)
+
+
+@pytest.fixture
+def card(tiny_checkpoint: Checkpoint) -> CheckpointCard:
+    """Three classes, of which one could be measured."""
+    classes = {"checker": FIGURES, "dots": FIGURES | {"pixel_auroc": None, "aupro_30": None}, "stripes": UNDEFINED}
+    mean = {"all": FIGURES | {"n_classes": 3}, "tail": UNDEFINED | {"n_classes": 1}}
+    return replace(tiny_checkpoint.card, metrics={"classes": classes, "mean": mean})
+
+
+def row(text: str, name: str) -> list[str]:
+    """The cells of the row of a class."""
+    (line,) = re.findall(rf"^\| {re.escape(name)} \|.*$", text, flags=re.M)
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def test_it_names_data_licence_foundation_and_tensors(card: CheckpointCard) -> None:
+    text = model_card(card)
+    assert text.startswith("---\n") and "\n# tiny\n" in text
+    assert f"Data: toy, imbalance `none`, class order alphabetical, split `{card.data.split_hash}`" in text
+    assert "Licence of the data: CC0-1.0." in text
+    assert "`tiny` (128 px, sha256 `0000000000000000…`)" in text
+    size = (card.path / "model.safetensors").stat().st_size
+    assert f"Tensors: {size / 1e6:.1f} MB, sha256 `{card.sha256()}`" in text
+
+
+def test_a_licence_that_nobody_stated_is_to_be_asked_for(card: CheckpointCard) -> None:
+    text = model_card(replace(card, data=replace(card.data, licence="")))
+    assert "Licence of the data: not stated; ask the owner of the data." in text
+
+
+def test_figures_are_per_cent_and_what_is_undefined_is_not_0(card: CheckpointCard) -> None:
+    text = model_card(card)
+    assert row(text, "checker") == ["8", "head", "98.8", "91.0 to 99.5", "95.0", "50.0", "8"]
+    assert row(text, "dots") == ["4", "head", "98.8", "91.0 to 99.5", "n/a", "n/a", "4"]
+    assert row(text, "stripes") == ["1", "tail", "n/a", "n/a", "n/a", "n/a", "0"]
+    assert row(text, "**mean over all**") == ["", "3", "98.8", "91.0 to 99.5", "95.0", "50.0", ""]
+    assert row(text, "**mean over tail**") == ["", "1", "n/a", "n/a", "n/a", "n/a", ""]
+
+
+def test_before_it_is_measured_no_class_has_a_figure(card: CheckpointCard) -> None:
+    text = model_card(replace(card, metrics=None))
+    assert [row(text, name)[2:6] for name in card.class_names] == [["n/a"] * 4] * 3
+    assert "mean over" not in text
+
+
+def test_a_class_that_was_not_measured_has_none_either(card: CheckpointCard) -> None:
+    calibration = replace(card.calibration, scores={**card.calibration.scores, "rings": (0.5, 1.5)})
+    classes = (*card.classes, ClassCard(name="rings", n_train=2, group="tail"))
+    text = model_card(replace(card, classes=classes, calibration=calibration))
+    assert row(text, "rings") == ["2", "tail", "n/a", "n/a", "n/a", "n/a", "2"]
+
+
+def test_it_says_how_to_make_it_again(card: CheckpointCard) -> None:
+    _, commands, _ = model_card(card).split("```")
+    assert commands.split("\n")[1:-1] == [
+        "python -m ltad train",
+        "python -m ltad evaluate --data DATA --checkpoint tiny",
+    ]
+
+
+def test_it_names_its_parent_if_it_has_one(card: CheckpointCard) -> None:
+    assert "Adapted from" not in model_card(card)
+    adapted = replace(card, parent=Parent(name="first", sha256="ab" * 32))
+    assert f"- Adapted from: first, sha256 `{'ab' * 32}`." in model_card(adapted)
+
+
+def test_the_file_in_the_folder_follows_its_figures(card: CheckpointCard, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for file in card.path.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    assert card.metrics
+    before = (folder / "README.md").read_text(encoding="utf-8")
+    add_metrics(folder, card.metrics)
+    after = (folder / "README.md").read_text(encoding="utf-8")
+    assert before != after == model_card(read_card(folder))
