@@ -92,7 +92,7 @@ def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: 
     card = predictor.card
     rate = card.config.calibration.false_alarm_rate
     scores: dict[int, list[float]] = {0: [], 1: []}
-    maps, recognised, i = {}, 0, 0
+    maps, recognised, i = [], 0, 0
     for batch in seen.batches:
         device, count = batch.embedding.device, len(batch.embedding)
         class_ids = torch.full((count,), card.class_id(judged_as), device=device) if judged_as else None
@@ -105,7 +105,7 @@ def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: 
             known = card.calibration.is_known(name, similarity)
             recognised += known and card.class_names[nearest[row]] == class_name
             if i in seen.masks:
-                maps[i] = map_to_image(scored.anomaly_maps[row].numpy(), *seen.masks[i].shape)
+                maps.append(map_to_image(scored.anomaly_maps[row].numpy(), *seen.masks[i].shape))
             i += 1
     masks = list(seen.masks.values())
     marked = any(mask.any() for mask in masks) and not all(mask.all() for mask in masks)
@@ -113,7 +113,7 @@ def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: 
         "good": scores[0],
         "defective": scores[1],
         "recognised": recognised / len(seen.labels),
-        "pixel_auroc": metrics.pixel_auroc(masks, list(maps.values())) if marked else None,
+        "pixel_auroc": metrics.pixel_auroc(masks, maps) if marked else None,
     }
 
 

@@ -20,6 +20,7 @@ from ltad.foundation import FoundationModel, ImageFeatures, load_foundation
 from ltad.foundation.features import Encoder, Store
 from ltad.foundation.vocabulary import nearest_words
 from ltad.inspection.prediction import ALL, ClassMatch, ClassVerdict, Prediction
+from ltad.judging.calibration import DIGITS
 from ltad.judging.scoring import raw_scores, score_images, standardise
 from ltad.photos.decode import Photo, open_photo
 
@@ -196,7 +197,7 @@ class Predictor:
         return [
             {
                 "name": match.name,
-                "similarity": round(match.similarity, 5),
+                "similarity": round(match.similarity, DIGITS),
                 "nearest_words": words[match.name],
                 "n_train": cards[match.name].n_train,
                 "group": cards[match.name].group,
