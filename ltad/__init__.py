@@ -7,11 +7,18 @@ Shapes, everywhere: ``B`` images, ``H W`` pixels, ``h w`` patches, ``N = h·w``,
 ``K`` classes, ``L`` tokens of a name, ``J`` dimensions of the joint space of image and text. Every score grows with
 abnormality.
 
-The names below are loaded when first used, so that ``import ltad`` costs nothing.
+The names below are loaded when first used, so that ``import ltad`` costs nothing. It should come before ``import
+torch``, so that torch's threads learn to wait without burning.
 """
 
 import importlib
+import os
 from typing import Any
+
+# A thread of torch's that waits for another one spins, and beside a busy process that other one is asleep: an
+# inspection then takes 5 to 60 times as long. OpenMP reads this when torch is first imported, so it stands first.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 __version__ = "0.2.0"
 

@@ -18,7 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What makes a checkpoint again, whether or not it was interrupted this time.
     options.command_line = shlex.join(["python", "-m", "ltad", *(word for word in words if word != "--resume")])
     logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
+    from ltad.machine import settle  # brings torch, which --help need not wait for
+
     try:
+        settle()
         return options.run(options)
     except (LTADError, ValueError, OSError) as error:
         if options.debug:

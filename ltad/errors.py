@@ -13,6 +13,10 @@ class DatasetError(LTADError):
     """A folder or file that does not hold the data it should."""
 
 
+class DeviceError(LTADError):
+    """A device, or an engine for it, that is not there."""
+
+
 class FoundationError(LTADError):
     """A foundation model that cannot be found, or is not the one that was asked for."""
 

@@ -62,9 +62,9 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_jobs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the trainings of tested pages away from those of a real one."""
-    os.environ["LTAD_JOBS"] = str(tmp_path_factory.mktemp("jobs"))
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the trainings of tested pages, and translated toy towers, away from real ones."""
+    os.environ["LTAD_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

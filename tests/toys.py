@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import conv2d, normalize
 
 from app.jobs.job import LIVE, Job
@@ -27,6 +27,7 @@ from ltad.config import AdaptConfig
 from ltad.data import GOOD, Dataset, Sample
 from ltad.data.longtail import split_hash
 from ltad.foundation import Fingerprint, FoundationModel, ImageFeatures
+from ltad.machine import CPU
 from ltad.photos.pile import Photograph, Pile
 from ltad.progress import Stage, quiet
 from ltad.training.adaptation import adapt
@@ -127,6 +128,18 @@ class Recorder:
 TrainToy = Callable[..., Checkpoint]
 
 
+class TinyTower(nn.Module):
+    """One convolution a stride, and a projection of the mean colour."""
+
+    def __init__(self, kernels: list[Tensor], head: Tensor) -> None:
+        super().__init__()
+        self.kernels, self.head = nn.ParameterList(kernels).requires_grad_(False), nn.Buffer(head)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        maps = [conv2d(images - 0.5, kernel, stride=kernel.shape[-1]) for kernel in self.kernels]
+        return *maps, normalize((images.mean((2, 3)) - 0.4) @ self.head, dim=-1)
+
+
 class TinyFoundation(FoundationModel):
     """A foundation model of random weights that takes next to no time: what is learned on it is not worth much.
 
@@ -136,25 +149,27 @@ class TinyFoundation(FoundationModel):
     strides, channels, joint_dim, token_size = (8, 16, 32), (6, 8, 12), 16, 10
     words = ("apple", "cat", "damaged", "normal", "object", "perfect", "ring", "rings", "screw")
 
-    def __init__(self, seed: int = 0) -> None:
+    image_tower: TinyTower
+
+    def __init__(self, seed: int = 0, device: torch.device = CPU) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.kernels = [
+        kernels = [
             torch.randn(channels, 3, stride, stride, generator=generator) / stride
             for channels, stride in zip(self.channels, self.strides, strict=True)
         ]
-        self.image_head = torch.randn(3, self.joint_dim, generator=generator)
-        self.text_head = torch.randn(self.token_size, self.joint_dim, generator=generator)
+        self.image_tower = TinyTower(kernels, torch.randn(3, self.joint_dim, generator=generator))
+        self.device = device
+        self.text_head = torch.randn(self.token_size, self.joint_dim, generator=generator).to(device)
         self.fingerprint = Fingerprint("tiny", f"{seed:064x}", WIDTH)
         self.seen = 0
 
     def encode_image(self, images: Tensor) -> ImageFeatures:
         self.seen += len(images)
-        maps = [conv2d(images - 0.5, kernel, stride=kernel.shape[-1]) for kernel in self.kernels]
-        return ImageFeatures(tuple(maps), normalize((images.mean((2, 3)) - 0.4) @ self.image_head, dim=-1))
+        return super().encode_image(images)
 
     def embed_words(self, text: str) -> Tensor:
         vectors = [torch.randn(self.token_size, generator=_drawn_by(word)) for word in text.split()]
-        return torch.stack(vectors) if vectors else torch.zeros(0, self.token_size)
+        return (torch.stack(vectors) if vectors else torch.zeros(0, self.token_size)).to(self.device)
 
     def encode_prompts(self, prompts: Sequence[Tensor]) -> Tensor:
         return normalize(torch.stack([tokens.tanh().mean(0) for tokens in prompts]) @ self.text_head, dim=-1)

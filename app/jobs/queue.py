@@ -22,6 +22,7 @@ from app.jobs.folders import JobFolders, bytes_of, store
 from app.jobs.job import DEFECTIVE, FEATURES, LIVE, PHOTOGRAPHS, START, Job
 from ltad.errors import JobError
 from ltad.files import write_text
+from ltad.machine import cache_folder
 from ltad.photos.pile import Pile
 from ltad.training.adaptation import FEWEST, steps_for, steps_to_do
 from ltad.words import left_out
@@ -83,7 +84,7 @@ class Jobs(JobFolders):
     @classmethod
     def of_this_server(cls) -> Self:
         """The jobs below the folder that LTAD_JOBS names, or below the user's cache; a second server has its own."""
-        root = Path(os.environ.get("LTAD_JOBS") or Path.home() / ".cache" / "ltad" / "jobs")
+        root = Path(os.environ.get("LTAD_JOBS") or cache_folder() / "jobs")
         number = 1
         while True:
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.jobs.job import CHANGES, DEFECTIVE, FEATURES, PHOTOGRAPHS, START, Clock, Job
 from ltad.commands.progress import Step, read
+from ltad.machine import threads
 from ltad.training.adaptation import steps_for, steps_to_do
 
 OVERTIME = 5.0  # times the minutes asked for, after which a job is stopped
@@ -36,8 +37,7 @@ def command(job: Job, folder: Path) -> list[str]:
 
 def start(job: Job, folder: Path) -> Process:
     """Start the process of a job in its folder."""
-    threads = str(max(1, (os.cpu_count() or 2) // 2))
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, threads() // 2)), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command(job, folder),
         cwd=folder,

@@ -166,7 +166,7 @@ def add_metrics(folder: Path, table: dict[str, Any]) -> None:
 
 def _stored(tensor: Tensor) -> Tensor:
     """Half precision, or whole numbers as they are."""
-    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+    return (tensor.half() if tensor.is_floating_point() else tensor).cpu().contiguous()
 
 
 def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: FoundationModel) -> Checkpoint:
@@ -175,7 +175,10 @@ def load_checkpoint(name_or_folder: str | os.PathLike[str], foundation: Foundati
 
 
 def load_tensors(card: CheckpointCard, foundation: FoundationModel) -> Checkpoint:
-    """Load the checkpoint of a card for the foundation model that it was trained on, as ``load_checkpoint`` does."""
+    """Load the checkpoint of a card for the foundation model that it was trained on, as ``load_checkpoint`` does.
+
+    It lies on the foundation model's device.
+    """
     if card.foundation != foundation.fingerprint:
         raise CheckpointError(
             f"{card.name} was trained on {card.foundation.name} ({card.foundation.sha256[:8]}, "
@@ -187,11 +190,12 @@ def load_tensors(card: CheckpointCard, foundation: FoundationModel) -> Checkpoin
         model, statistics = untrained(card, foundation)
     except ValueError as error:
         raise CheckpointError(f"{card.name}/config.json cannot be used: {error}.") from error
+    device = foundation.device
     expected = model.state_dict() | {STATISTICS + name: t for name, t in statistics._asdict().items()}
     _check_tensors(card.name, tensors, expected)
     model.load_state_dict({name: tensors[name] for name in model.state_dict()})
-    model.eval().requires_grad_(False)
-    statistics = ScoreStatistics(*(tensors[STATISTICS + name] for name in ScoreStatistics._fields))
+    model.to(device).eval().requires_grad_(False)
+    statistics = ScoreStatistics(*(tensors[STATISTICS + name] for name in ScoreStatistics._fields)).to(device)
     if not all((spread > 0).all() for spread in (statistics.residual_variance, statistics.memory_std, statistics.std)):
         raise CheckpointError(f"{card.name}/model.safetensors has a spread that is not positive.")
     return Checkpoint(card=card, model=model, statistics=statistics)

@@ -1,14 +1,17 @@
 """Options that several commands take, and what they stand for."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from ltad.data import Dataset
 from ltad.data.longtail import long_tail, read_split
 from ltad.data.sources import open_dataset
+from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Store
 from ltad.foundation.store import FeatureFolder
 from ltad.inspection.predictor import Predictor
+from ltad.machine import AUTO, DEVICES
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +28,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """A checkpoint, and its foundation model."""
+    """A checkpoint, its foundation model, and what computes."""
+    add_device(parser)
     parser.add_argument("--checkpoint", required=True, metavar="NAME|DIR")
     parser.add_argument(
         "--foundation", metavar="NAME", help="the frozen model, where the checkpoint's name for it is not enough"
     )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """What it is computed on."""
+    parser.add_argument("--device", default=AUTO, metavar=DEVICES, help="what computes; auto: the best there is")
 
 
 def add_features(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +61,20 @@ def open_features(options: argparse.Namespace) -> Store | None:
     return FeatureFolder(options.features) if options.features else None
 
 
+def open_foundation(options: argparse.Namespace) -> FoundationModel:
+    """The foundation model that is named, on the device that is; where it computes is said."""
+    return _told(load_foundation(options.foundation, options.device), options)
+
+
 def open_predictor(options: argparse.Namespace, store: Store | None = None) -> Predictor:
-    """The predictor of the checkpoint, on the foundation model that is named."""
-    return Predictor.from_checkpoint(options.checkpoint, options.foundation, store)
+    """The predictor of the checkpoint, on the foundation model and the device that are named; where it is, is said."""
+    predictor = Predictor.from_checkpoint(options.checkpoint, options.foundation, store, options.device)
+    _told(predictor.foundation, options)
+    return predictor
+
+
+def _told(foundation: FoundationModel, options: argparse.Namespace) -> FoundationModel:
+    """Say where it computes to a person; a program that reads stderr finds only what is wrong there."""
+    if sys.stderr.isatty():
+        print(f"ltad {options.command}: on {foundation.where}", file=sys.stderr)
+    return foundation

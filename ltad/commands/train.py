@@ -7,11 +7,10 @@ from pathlib import Path
 from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import add_metrics
 from ltad.commands import DONE
-from ltad.commands.options import add_data, add_features, open_features, open_split
+from ltad.commands.options import add_data, add_device, add_features, open_features, open_foundation, open_split
 from ltad.commands.progress import Bars
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate, format_table
-from ltad.foundation import load_foundation
 from ltad.inspection.predictor import Predictor
 from ltad.presets import PRESETS
 from ltad.training.training import train
@@ -20,6 +19,7 @@ from ltad.training.training import train
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What it is trained on, how, and where it goes."""
     add_data(parser)
+    add_device(parser)
     parser.add_argument(
         "--foundation", default="align-mini", metavar="NAME", help="frozen model: align-mini, align, open_clip:ARCH/TAG"
     )
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, measure, and print the table."""
     config = PRESETS[options.preset]().override(*options.settings)
     dataset = open_split(options)
-    foundation = load_foundation(options.foundation)
+    foundation = open_foundation(options)
     data = DataCard(
         name=dataset.name,
         imbalance=options.imbalance,

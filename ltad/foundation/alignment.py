@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ltad.foundation.align_mini import ALIGNMENT_FILE, ImageTower, TextTower
+from ltad.foundation.align_mini import ALIGNMENT_FILE, TextTower, image_network
 
 JOINT_DIM = 256
 RIDGE = 3.0  # from 0.3, 1, 3, 10: the best rank-1 and rank-5 of unseen names
@@ -62,7 +62,7 @@ def unseen_ranks(prototypes: Tensor, sentences: Tensor) -> Tensor:
 
 def main() -> None:
     """Write the alignment file and print how well unseen names are found."""
-    prototypes = ImageTower().prototypes.detach()
+    prototypes = image_network().classifier.weight.detach()  # what it looks for in each class: (1000, 1280)
     sentences = name_sentences(TextTower(), IMAGENET_CLASSNAMES)
     ranks = unseen_ranks(prototypes, sentences)
     print(f"unseen names: rank 1 {(ranks == 1).float().mean():.3f}, rank 5 {(ranks <= 5).float().mean():.3f}")

@@ -3,9 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from ltad.foundation.engine import Engine, start_engine
+from ltad.machine import CPU, in_words
 
 
 class ImageFeatures(NamedTuple):
@@ -39,9 +44,13 @@ class FoundationModel(ABC):
     """A frozen pair of towers that meet in one joint space of J dimensions.
 
     strides and channels describe ``ImageFeatures.maps``, in the same order; several maps may have one stride.
-    token_size is that of a word embedding.
+    token_size is that of a word embedding. device: where both towers compute, and where what they give lies.
+    image_tower: makes of images (B, 3, S, S) in [0, 1], S the image size, the maps of ``ImageFeatures``, then the
+    embedding.
     """
 
+    device: torch.device = CPU
+    image_tower: nn.Module
     fingerprint: Fingerprint
     strides: tuple[int, ...]
     channels: tuple[int, ...]
@@ -52,9 +61,21 @@ class FoundationModel(ABC):
         """Which of the maps has the stride nearest to this one, in pixels; the finest of those that have."""
         return min(range(len(self.strides)), key=lambda layer: abs(self.strides[layer] - stride))
 
-    @abstractmethod
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the image tower, started at first use."""
+        fingerprint = self.fingerprint
+        return start_engine(lambda: self.image_tower, fingerprint.image_size, fingerprint.sha256, self.device)
+
+    @property
+    def where(self) -> str:
+        """What it computes on, in words."""
+        return f"{in_words(self.device)}, image tower in {self.engine.name}"
+
     def encode_image(self, images: Tensor) -> ImageFeatures:
-        """Encode (B, 3, S, S) images in [0, 1], S the fingerprint's image size. No gradient flows."""
+        """Encode (B, 3, S, S) images in [0, 1], wherever they lie. No gradient flows."""
+        *maps, embedding = self.engine(images)
+        return ImageFeatures(tuple(maps), embedding)
 
     @abstractmethod
     def embed_words(self, text: str) -> Tensor:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ltad.foundation.base import FoundationModel, ImageFeatures
+from ltad.machine import CPU
 from ltad.photos.frame import to_tensor
 from ltad.progress import Progress, Stage
 
@@ -23,7 +24,10 @@ Store = MutableMapping[str, Row]
 
 
 class Features(NamedTuple):
-    """Features of n images of given classes: maps per stride (n, C, h, w) in half precision, embeddings (n, J)."""
+    """Features of n images of given classes: maps per stride (n, C, h, w) in half precision, embeddings (n, J).
+
+    They lie in host memory, however many there are, and go to a device batch by batch.
+    """
 
     maps: tuple[Tensor, ...]
     embeddings: Tensor
@@ -40,17 +44,17 @@ class Features(NamedTuple):
             maps, torch.cat([self.embeddings, other.embeddings]), torch.cat([self.class_ids, other.class_ids])
         )
 
-    def batch(self, indices: Tensor) -> "Features":
-        """Some of the images in full precision, to compute with."""
-        taken = self.take(indices)
-        return taken._replace(maps=tuple(m.float() for m in taken.maps))
+    def batch(self, indices: Tensor, device: torch.device = CPU) -> "Features":
+        """Some of the images in full precision on a device, to compute with."""
+        maps, embeddings, class_ids = self.take(indices)
+        return Features(tuple(m.to(device).float() for m in maps), embeddings.to(device), class_ids.to(device))
 
 
 class Encoder:
     """The image tower of a foundation model, and what it has said before.
 
-    store: where features are kept, about 200 KB an image at 256 px; None = nowhere. With one, every answer is given in
-    the precision in which training caches features: half.
+    store: where features are kept, about 200 KB an image at 256 px, in host memory or on disk; None = nowhere. With
+    one, every answer is given in the precision in which training caches features: half.
     """
 
     def __init__(self, foundation: FoundationModel, store: Store | None = None) -> None:
@@ -58,11 +62,11 @@ class Encoder:
         self.store = store
 
     def tensors(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """B upright RGB pictures as the tower takes them: (B, 3, S, S) in [0, 1]."""
+        """B upright RGB pictures as the tower takes them: (B, 3, S, S) in [0, 1], in host memory."""
         return torch.stack([to_tensor(picture, self.foundation.fingerprint.image_size) for picture in pictures])
 
     def encode(self, images: Tensor) -> ImageFeatures:
-        """What the tower says of images (B, 3, S, S) in [0, 1]; those in the store are not encoded again."""
+        """What the tower says of images (B, 3, S, S) in [0, 1], on its device; those in the store it sees no more."""
         if self.store is None:
             return self.foundation.encode_image(images)
         keys = [self._key(image) for image in images]
@@ -70,7 +74,8 @@ class Encoder:
         if new:
             for key, row in zip(new, _rows(self.foundation.encode_image(images[list(new.values())])), strict=True):
                 self.store[key] = row
-        *maps, embedding = (torch.stack(parts) for parts in zip(*(self.store[key] for key in keys), strict=True))
+        rows = zip(*(self.store[key] for key in keys), strict=True)
+        *maps, embedding = (torch.stack(parts).to(self.foundation.device) for parts in rows)
         return ImageFeatures(tuple(m.float() for m in maps), embedding)
 
     def features(
@@ -84,7 +89,7 @@ class Encoder:
         batches, rest, total = [], iter(images), len(class_ids)
         while batch := tuple(islice(rest, ENCODE_BATCH)):
             encoded = encoder.encode(torch.stack(batch))
-            batches.append((tuple(m.half() for m in encoded.maps), encoded.embedding))
+            batches.append((tuple(m.half().cpu() for m in encoded.maps), encoded.embedding.cpu()))
             progress(stage, min(len(batches) * ENCODE_BATCH, total), total)
         maps = tuple(torch.cat(layer) for layer in zip(*(maps for maps, _ in batches), strict=True))
         return Features(maps, torch.cat([embedding for _, embedding in batches]), class_ids)
@@ -92,10 +97,10 @@ class Encoder:
     def _key(self, image: Tensor) -> str:
         fingerprint = self.foundation.fingerprint
         digest = hashlib.sha256(f"{fingerprint.sha256}/{fingerprint.image_size}/".encode())
-        digest.update(image.contiguous().numpy().data)
+        digest.update(image.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
 
 def _rows(encoded: ImageFeatures) -> list[Row]:
-    maps = [m.half() for m in encoded.maps]
-    return [(*(m[i].clone() for m in maps), encoded.embedding[i].clone()) for i in range(len(encoded.embedding))]
+    maps, embeddings = [m.half().cpu() for m in encoded.maps], encoded.embedding.cpu()
+    return [(*(m[i].clone() for m in maps), embeddings[i].clone()) for i in range(len(embeddings))]

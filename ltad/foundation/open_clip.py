@@ -20,9 +20,10 @@ from torch.nn.functional import normalize, pad
 from typing_extensions import override
 
 from ltad.errors import FoundationError
-from ltad.foundation.base import Fingerprint, FoundationModel, ImageFeatures
+from ltad.foundation.base import Fingerprint, FoundationModel
 from ltad.foundation.hub import fetch
 from ltad.foundation.towers import choose_maps, frame_prompts, hash_tensors
+from ltad.machine import CPU
 
 # Our choice: whitening keeps D x D numbers per class, and a ViT's four maps alone have D = 3,072. Of a wider map every
 # n-th channel is taken; random channels lose little (Defard et al. 2021, PaDiM: 100 of 448 score as well as PCA).
@@ -129,43 +130,56 @@ def _load(arch: str, weights: Weights) -> Any:
     return model.eval().requires_grad_(False)
 
 
+class ImageTower(nn.Module):
+    """An image tower of open_clip behind its normalisation: the chosen maps, thinned, and the embedding."""
+
+    def __init__(self, visual: Any, recipe: Recipe) -> None:
+        super().__init__()
+        self.visual = visual
+        self.mean, self.std = (nn.Buffer(torch.tensor(part)[:, None, None]) for part in recipe[:2])
+        size = visual.image_size
+        self.image_size = size[0] if isinstance(size, tuple) else size
+        with torch.no_grad():
+            seen = self._see(torch.zeros(1, 3, self.image_size, self.image_size), None)
+        self.chosen, self.strides = choose_maps(seen["image_intermediates"], self.image_size)
+        self.channels = tuple(_thin(seen["image_intermediates"][index]).shape[1] for index in self.chosen)
+        self.joint_dim = seen["image_features"].shape[1]
+
+    def _see(self, images: Tensor, layers: list[int] | None) -> dict[str, Any]:
+        """The maps of some layers (None: all) and the features in the joint space, of images in [0, 1]."""
+        return self.visual.forward_intermediates((images - self.mean) / self.std, indices=layers)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Give the chosen maps, then the embedding, of images in [0, 1]."""
+        seen = self._see(images, self.chosen)
+        return *(_thin(m) for m in seen["image_intermediates"]), normalize(seen["image_features"], dim=-1)
+
+
 class OpenCLIP(FoundationModel):
     """A model of open_clip, named ARCH/PRETRAINED."""
 
-    def __init__(self, choice: str) -> None:
+    image_tower: ImageTower
+
+    def __init__(self, choice: str, device: torch.device = CPU) -> None:
         arch, _, pretrained = choice.partition("/")
         _check_architecture(arch)
         weights = _find_weights(arch, pretrained)
         self.network = _load(arch, weights)
         self.tokenizer = open_clip.get_tokenizer(arch)
-        self._mean, self._std = (torch.tensor(part)[:, None, None] for part in weights.recipe[:2])
-        size = self.network.visual.image_size
-        image_size = size[0] if isinstance(size, tuple) else size
-        seen = self._see(torch.zeros(1, 3, image_size, image_size), None)
-        self._chosen, self.strides = choose_maps(seen["image_intermediates"], image_size)
-        self.channels = tuple(_thin(seen["image_intermediates"][index]).shape[1] for index in self._chosen)
-        self.joint_dim = seen["image_features"].shape[1]
+        self.image_tower = tower = ImageTower(self.network.visual, weights.recipe)
+        self.strides, self.channels, self.joint_dim = tower.strides, tower.channels, tower.joint_dim
         self.token_size = self._words.shape[1]
         # The same weights make other features when they are used otherwise.
         quick_gelu = weights.recipe.quick_gelu or open_clip.get_model_config(arch).get("quick_gelu", False)
-        used = {"image_mean": self._mean, "image_std": self._std, "quick_gelu": torch.tensor(quick_gelu)}
-        self.fingerprint = Fingerprint(weights.name, hash_tensors(self.network.state_dict() | used), image_size)
+        used = {"image_mean": tower.mean, "image_std": tower.std, "quick_gelu": torch.tensor(quick_gelu)}
+        self.fingerprint = Fingerprint(weights.name, hash_tensors(self.network.state_dict() | used), tower.image_size)
+        self.device = device
+        self.network.to(device)
 
     @property
     def _words(self) -> Tensor:
         """The embedding of every token of the vocabulary."""
         return self.network.text.token_embedding.weight
-
-    @torch.no_grad()
-    def _see(self, images: Tensor, layers: list[int] | None) -> dict[str, Any]:
-        """The maps of some layers (None: all) and the features in the joint space, of images in [0, 1]."""
-        return self.network.visual.forward_intermediates((images - self._mean) / self._std, indices=layers)
-
-    @override
-    def encode_image(self, images: Tensor) -> ImageFeatures:
-        seen = self._see(images, self._chosen)
-        maps = tuple(_thin(m) for m in seen["image_intermediates"])
-        return ImageFeatures(maps, normalize(seen["image_features"], dim=-1))
 
     @override
     def embed_words(self, text: str) -> Tensor:

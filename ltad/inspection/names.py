@@ -90,7 +90,7 @@ def describe_names(predictor: Predictor, count: int = NEAREST_WORDS) -> tuple[Le
 def name_similarities(predictor: Predictor) -> np.ndarray:
     """Compare every learned name with every other: cosines (K, K), in the order of the class ids."""
     names = predictor.checkpoint.model.name_features
-    return (names @ names.T).numpy()
+    return (names @ names.T).cpu().numpy()
 
 
 def lay_out(predictor: Predictor, embeddings: Tensor | None = None) -> Plane:
@@ -101,8 +101,8 @@ def lay_out(predictor: Predictor, embeddings: Tensor | None = None) -> Plane:
     principal components of names and classes together; embeddings (n, J) of further images do not change them.
     """
     model = predictor.checkpoint.model
-    names, classes = (t.double().numpy() for t in (model.name_features, model.class_embeddings))
-    images = np.empty((0, names.shape[1])) if embeddings is None else embeddings.double().numpy()
+    names, classes = (t.cpu().double().numpy() for t in (model.name_features, model.class_embeddings))
+    images = np.empty((0, names.shape[1])) if embeddings is None else embeddings.cpu().double().numpy()
     images = images - classes.mean(0)
     names, classes = names - names.mean(0), classes - classes.mean(0)
     _, spread, axes = np.linalg.svd(np.concatenate([names, classes]), full_matrices=False)

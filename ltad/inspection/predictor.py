@@ -22,6 +22,8 @@ from ltad.foundation.vocabulary import nearest_words
 from ltad.inspection.prediction import ALL, ClassMatch, ClassVerdict, Prediction
 from ltad.judging.calibration import DIGITS
 from ltad.judging.scoring import raw_scores, score_images, standardise
+from ltad.machine import AUTO as AUTO_DEVICE
+from ltad.machine import CPU
 from ltad.photos.decode import Photo, open_photo
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image  # of a photograph
@@ -34,7 +36,8 @@ MOST_JUDGED = 12  # classes as which one photograph is judged
 class ScoredBatch(NamedTuple):
     """What a batch of B images scores.
 
-    class_ids: (B,), given or predicted. similarities: (B, K), cosine to every pseudo class name.
+    All of it lies in host memory. class_ids: (B,), given or predicted. similarities: (B, K), cosine to every pseudo
+    class name.
     anomaly_maps: (B, h, w) and image_scores: (B,), in standard deviations above normal, higher = more anomalous.
     part_maps, part_scores: the same of "reconstruction" and of "semantic" alone.
     """
@@ -64,12 +67,16 @@ class Predictor:
         name_or_folder: str | os.PathLike[str],
         foundation: FoundationModel | str | None = None,
         store: Store | None = None,
+        device: str | torch.device = AUTO_DEVICE,
     ) -> Self:
-        """Load a checkpoint by name or folder, on the foundation model that is given or named, or that it names."""
+        """Load a checkpoint by name or folder, on the foundation model that is given or named, or that it names.
+
+        device: "auto" = the best there is; a foundation model that is given lies on its own already.
+        """
         folder = find_checkpoint(name_or_folder)
         card = read_card(folder)  # a wrong one is answered before a large model is read
         if not isinstance(foundation, FoundationModel):
-            foundation = load_foundation(foundation or card.foundation.name)
+            foundation = load_foundation(foundation or card.foundation.name, device)
         return cls(foundation, load_tensors(card, foundation), store)
 
     def predict(
@@ -114,8 +121,7 @@ class Predictor:
         clock.lap("decode")
         features = self.encoder.encode(images)
         clock.lap("encode")
-        device = features.embedding.device
-        scored = self.score(features, None if given is None else torch.full((len(photos),), given, device=device))
+        scored = self.score(features, None if given is None else torch.full((len(photos),), given, device=CPU))
         clock.lap("score")
         shared = {step: seconds / len(photos) for step, seconds in clock.seconds.items()}
         for i, photo in enumerate(photos):
@@ -152,8 +158,7 @@ class Predictor:
         """Judge a photograph as each class that it is similar to, ``MOST_JUDGED`` at most, the most similar first."""
         features = self._look_at(source)
         matches = self._matches(self._model.match(features.embedding)[0])[:MOST_JUDGED]
-        ids = [self.card.class_id(match.name) for match in matches]
-        class_ids = torch.tensor(ids, device=features.embedding.device)
+        class_ids = torch.tensor([self.card.class_id(match.name) for match in matches], device=CPU)
         maps = tuple(m.expand(len(class_ids), -1, -1, -1) for m in features.maps)
         many = ImageFeatures(maps, features.embedding.expand(len(class_ids), -1))
         calibration, rate = self.card.calibration, self.card.config.calibration.false_alarm_rate
@@ -167,22 +172,26 @@ class Predictor:
 
     @torch.no_grad()
     def score(self, features: ImageFeatures, class_ids: Tensor | None = None) -> ScoredBatch:
-        """Score B images, given what the image tower says of them, as the given classes (B,), or the nearest ones."""
-        grid = self._model.patches.grid_size
-        similarities = self._model.match(features.embedding)
-        class_ids = similarities.argmax(1) if class_ids is None else class_ids
-        output = self._model(features.maps, class_ids)
+        """Score B images, given what the image tower says of them, as the given classes (B,), or the nearest ones.
+
+        It is done on the foundation model's device; what comes out lies in host memory.
+        """
+        grid, device = self._model.patches.grid_size, self.foundation.device
+        maps, embedding = tuple(m.to(device) for m in features.maps), features.embedding.to(device)
+        similarities = self._model.match(embedding)
+        class_ids = similarities.argmax(1) if class_ids is None else class_ids.to(device)
+        output = self._model(maps, class_ids)
         normal = self._statistics.of(class_ids)
         raw = raw_scores(output, normal, self.card.config, grid)
         usual = (normal.memory_mean, normal.memory_std), (normal.mean, normal.std)
         scores = score_images(standardise(raw, *usual), self.card.config)
         return ScoredBatch(
-            class_ids=class_ids,
-            similarities=similarities,
-            anomaly_maps=scores.patches.unflatten(1, grid),
-            image_scores=scores.image,
-            part_maps={name: part.unflatten(1, grid) for name, part in scores.parts._asdict().items()},
-            part_scores=scores.image_by_part,
+            class_ids=class_ids.cpu(),
+            similarities=similarities.cpu(),
+            anomaly_maps=scores.patches.unflatten(1, grid).cpu(),
+            image_scores=scores.image.cpu(),
+            part_maps={name: part.unflatten(1, grid).cpu() for name, part in scores.parts._asdict().items()},
+            part_scores={name: part.cpu() for name, part in scores.image_by_part.items()},
         )
 
     def match_classes(self, source: Source) -> list[dict[str, Any]]:
@@ -191,7 +200,7 @@ class Predictor:
         nearest_words are the vocabulary's words nearest to the name's tokens: what the model would call the class,
         as far as words go.
         """
-        similarities = self._model.match(self.embed(source)[None])[0]
+        similarities = self._model.match(self._look_at(source).embedding)[0]
         words = self.nearest_words()
         cards = {card.name: card for card in self.card.classes}
         return [
@@ -206,8 +215,8 @@ class Predictor:
         ]
 
     def embed(self, source: Source) -> Tensor:
-        """Place a photograph in the joint space of images and names: (J,), unit length."""
-        return self._look_at(source).embedding[0]
+        """Place a photograph in the joint space of images and names: (J,), unit length, in host memory."""
+        return self._look_at(source).embedding[0].cpu()
 
     def nearest_words(self) -> dict[str, list[str]]:
         """The vocabulary's words nearest to each learned name's tokens, by cosine in the space of word embeddings."""

@@ -83,6 +83,10 @@ class ScoreStatistics(NamedTuple):
         """The statistics of each of B images' classes (B,)."""
         return ScoreStatistics(self.basis, *(part[class_ids] for part in self[1:]))
 
+    def to(self, device: torch.device) -> "ScoreStatistics":
+        """The same on another device."""
+        return ScoreStatistics(*(part.to(device) for part in self))
+
 
 def neutral_statistics(
     classes: int, memories: int, feature_dim: int, places: int, device: torch.device | None = None

@@ -65,6 +65,11 @@ class LTAD(nn.Module):
         self.register_buffer("text_features", torch.zeros(classes, 2, joint_dim))
         self.register_buffer("class_embeddings", torch.zeros(classes, joint_dim))
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.name_features.device
+
     @torch.no_grad()
     def read_names(self, foundation: FoundationModel) -> None:
         """Let the text tower read the names as they are now."""
@@ -74,7 +79,7 @@ class LTAD(nn.Module):
     @torch.no_grad()
     def see_classes(self, embeddings: Tensor, class_ids: Tensor) -> None:
         """Take the mean direction of each class's image embeddings (n, J); a class without images keeps zeros."""
-        sums = torch.zeros_like(self.class_embeddings).index_add_(0, class_ids, embeddings)
+        sums = embeddings.new_zeros(self.class_embeddings.shape).index_add_(0, class_ids, embeddings)
         self.class_embeddings.copy_(normalize(sums, dim=-1))
 
     def match(self, embedding: Tensor) -> Tensor:

@@ -38,9 +38,10 @@ def spread_out(points: Tensor, count: int) -> Tensor:
 
 
 def nearest_distance(patches: Tensor, exemplars: Tensor) -> Tensor:
-    """Distance of each patch (N, d) to the nearest exemplar (M, d): (N,)."""
-    partial = torch.addmm(exemplars.square().sum(1), patches, exemplars.T, alpha=-2).amin(1)  # but the patch's square
-    return (partial + patches.square().sum(1)).clamp(min=0).sqrt()
+    """Distance of each patch (…, N, d) to the nearest exemplar (…, M, d): (…, N)."""
+    products = (-2 * patches) @ exemplars.transpose(-1, -2)
+    partial = products.add_(exemplars.square().sum(-1)[..., None, :]).amin(-1)  # but the patch's own square
+    return (partial + patches.square().sum(-1)).clamp(min=0).sqrt()
 
 
 class PatchMemory(nn.Module):
@@ -70,12 +71,13 @@ class PatchMemory(nn.Module):
 
     def coordinates(self, layer: Tensor) -> Tensor:
         """Describe every patch of a map (B, C, h, w) by its principal coordinates: (B, h, w, d)."""
-        return (self._pooled(layer) - self.mean) @ self.basis
+        return (self._pooled(layer.to(self.mean.device)) - self.mean) @ self.basis
 
     @torch.no_grad()
     def remember(self, maps: Sequence[Tensor], class_ids: Tensor, generator: torch.Generator) -> None:
         """Choose the exemplars of every class among the patches of its training images, given all their maps.
 
+        The maps lie in host memory and come over image by image.
         A class without so many patches repeats some, and one without any image keeps zeros.
         """
         layer = maps[self.layer]
@@ -113,7 +115,10 @@ class PatchMemory(nn.Module):
         return (chosen / self.step).round().clamp(-LEVELS, LEVELS)
 
     def _fit_coordinates(self, layer: Tensor, class_ids: Tensor) -> None:
-        """Find the principal directions of standardised, averaged patches, each class counting the same."""
+        """Find the principal directions of standardised, averaged patches, each class counting the same.
+
+        It is done where the maps lie, in host memory: not every device has double precision.
+        """
         mean, std = channel_statistics(layer, class_ids)
         covariance = mean.new_zeros(len(mean), len(mean))
         for rows, weights in zip(layer.split(CHUNK), image_weights(class_ids).split(CHUNK), strict=True):
@@ -127,12 +132,8 @@ class PatchMemory(nn.Module):
     def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> Tensor:
         """Distance of every patch to the nearest exemplar of its image's class (B,): (B, h, w), higher = stranger."""
         queries = self.coordinates(maps[self.layer])
-        distances = queries.new_empty(queries.shape[:3])
-        for class_id in class_ids.unique():
-            members = class_ids == class_id
-            nearest = nearest_distance(queries[members].flatten(0, 2), self.exemplars[class_id] * self.step)
-            distances[members] = nearest.unflatten(0, (-1, *queries.shape[1:3]))
-        return distances
+        exemplars = self.exemplars[class_ids] * self.step  # (B, M, d)
+        return nearest_distance(queries.flatten(1, 2), exemplars).unflatten(1, queries.shape[1:3])
 
 
 def _some(patches: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -52,7 +52,10 @@ class PatchFeatures(nn.Module):
 
     @torch.no_grad()
     def learn_channels(self, maps: Sequence[Tensor], groups: Tensor) -> None:
-        """Set the mean and spread of every channel over n images' maps; each of the groups (n,) counts the same."""
+        """Set the mean and spread of every channel over n images' maps; each of the groups (n,) counts the same.
+
+        It is done where the maps lie, in host memory: not every device has double precision.
+        """
         statistics = [channel_statistics(layer, groups) for layer in self.choose(maps)]
         for buffer, parts in zip((self.mean, self.std), zip(*statistics, strict=True), strict=True):
             buffer.copy_(torch.cat(parts))

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, gelu, interpolate
 
+from ltad.model.noise import normal_noise
+
 
 class Synthesis(NamedTuple):
     """maps: synthesised, standardised, (B, C, h, w) per stride; mean, log_variance: of the latent."""
@@ -68,11 +70,10 @@ class FeatureVAE(nn.Module):
     def draw(self, name_features: Tensor, generator: torch.Generator) -> list[Tensor]:
         """Draw standardised maps of B images, one per stride, from the prior N(0, I) and the names t_c (B, J) alone."""
         shape = len(name_features), self.latent, self.layout, self.layout
-        return self.decode(torch.randn(shape, generator=generator).to(name_features.device), name_features)
+        return self.decode(normal_noise(shape, generator, name_features.device), name_features)
 
     def forward(self, deepest_map: Tensor, name_features: Tensor, generator: torch.Generator) -> Synthesis:
         """Reconstruct B images' maps through a posterior sample of the latent."""
         mean, log_variance = self.encode(deepest_map)
-        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
-        latent = mean + (log_variance / 2).exp() * noise
+        latent = mean + (log_variance / 2).exp() * normal_noise(mean.shape, generator, mean.device)
         return Synthesis(self.decode(latent, name_features), mean, log_variance)

@@ -21,6 +21,7 @@ from ltad.errors import DatasetError
 from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Encoder, Features, Store
 from ltad.judging.scoring import ScoreStatistics
+from ltad.machine import CPU
 from ltad.model.ltad import LTAD
 from ltad.progress import Progress, Stage
 from ltad.training.folds import fit_folds
@@ -91,7 +92,7 @@ def adapt(
     identity = [vars(settings), card.sha256(), foundation.fingerprint.to_dict(), class_name, start, read]
     with StageFolder(output, identity, resume=resume) as stages:
         images = see(samples, names, Encoder(foundation, store), card.config.views, seed, progress)
-        first = images.features.batch(torch.zeros_like(images.features.class_ids[:1]))
+        first = images.features.batch(torch.zeros_like(images.features.class_ids[:1]), foundation.device)
 
         def learn(seen: Features, fold: int | None) -> LTAD:
             student = Student(parent, class_id, seen, foundation, settings, fold)
@@ -99,7 +100,7 @@ def adapt(
             return student.learn(start, stages, told)
 
         folds, final = fit_folds(images, FOLDS, seed, learn)
-        normal, held_out = fit_class_statistics(folds, images.features, parent.statistics, card.config)
+        normal, held_out = fit_class_statistics(folds, images.features, parent.statistics.to(CPU), card.config)
         before = 0 if is_new else card.classes[class_id].n_train
         adapted = CheckpointCard(
             path=output,
@@ -112,8 +113,8 @@ def adapt(
             parent=Parent(name=card.name, sha256=card.sha256()),
         )
         share = len(samples) / (len(samples) + before)
-        statistics = _with_class(parent.statistics, normal, class_id, share)
-        checkpoint = Checkpoint(card=adapted, model=final, statistics=statistics)
+        statistics = _with_class(parent.statistics.to(CPU), normal, class_id, share)
+        checkpoint = Checkpoint(card=adapted, model=final, statistics=statistics.to(foundation.device))
         save_checkpoint(checkpoint)
     return checkpoint
 

@@ -41,7 +41,8 @@ def fit_statistics(
 
     No image judges itself: its residuals are whitened, and its score standardised, by other images only. A class of
     one image is described by the final model, which has seen it, and by what it borrows; it has no held-out score.
-    The statistics are exact in half precision.
+    The models score on their device; what is counted is counted in host memory, since not every device has double
+    precision. The statistics are exact in half precision.
     """
     alone = (features.class_ids.bincount()[features.class_ids] == 1).nonzero()[:, 0]
     everyone = [*folds, Fold(final, alone)]
@@ -116,14 +117,15 @@ def _unstandardised(folds: list[Fold], features: Features, config: LTADConfig) -
 
 def _own_similarity(fold: Fold, features: Features, chunk: Tensor) -> Tensor:
     """How similar images are to their own class's name: (B,)."""
-    return fold.model.match(features.embeddings[chunk]).gather(1, features.class_ids[chunk, None])[:, 0]
+    similarities = fold.model.match(features.embeddings[chunk].to(fold.model.device)).cpu()
+    return similarities.gather(1, features.class_ids[chunk, None])[:, 0]
 
 
 def _outputs(fold: Fold, features: Features) -> Iterator[tuple[Tensor, LTADOutput]]:
-    """Pass the images that a model has not seen through it, a chunk at a time."""
+    """Pass the images that a model has not seen through it, a chunk at a time; what comes out lies in host memory."""
     for chunk in fold.unseen.split(ENCODE_BATCH):
-        batch = features.batch(chunk)
-        yield chunk, fold.model(batch.maps, batch.class_ids)
+        batch = features.batch(chunk, fold.model.device)
+        yield chunk, LTADOutput(*(part.cpu() for part in fold.model(batch.maps, batch.class_ids)))
 
 
 def _residuals(output: LTADOutput) -> Tensor:

@@ -86,9 +86,11 @@ def learning_rate_factor(step: int, steps: int) -> float:
 def optimise(task: Optimisation, seed: int, folder: StageFolder | None, progress: Progress) -> None:
     """Minimise to the end, from the stage's saved state if there is one; the module is changed in place.
 
-    Raises TrainingError where the loss is no number.
+    On CUDA the loss is computed in bfloat16 where that is safe; weights and their moments stay in float32. Raises
+    TrainingError where the loss is no number.
     """
     generator = torch.Generator().manual_seed(seed)
+    device = next(task.module.parameters()).device
     optimiser = torch.optim.AdamW(task.groups, weight_decay=task.weight_decay)
     rates = [group["lr"] for group in optimiser.param_groups]
     first = 0
@@ -97,7 +99,8 @@ def optimise(task: Optimisation, seed: int, folder: StageFolder | None, progress
     for step in range(first, task.steps):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * learning_rate_factor(step, task.steps)
-        loss = task.loss(generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = task.loss(generator)
         if not loss.isfinite():
             raise TrainingError(
                 f"The loss of {task.stage} is {loss.item()} at step {step + 1}, so nothing can be learned from it. "

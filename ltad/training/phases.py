@@ -11,6 +11,7 @@ from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Features
 from ltad.model.losses import jitter, name_loss, reconstruction_loss, semantic_loss, vae_loss
 from ltad.model.ltad import LTAD, build_model
+from ltad.model.noise import normal_noise
 from ltad.model.prompts import start_tokens
 from ltad.progress import Progress, Stage
 from ltad.training.optimisation import Optimisation, StageFolder, optimise
@@ -19,7 +20,7 @@ from ltad.training.optimisation import Optimisation, StageFolder, optimise
 def draw_balanced(class_ids: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Draw image indices (count,) so that every class present comes up equally often, however few its images."""
     weights = 1.0 / class_ids.bincount().clamp(min=1)[class_ids]
-    return torch.multinomial(weights.cpu(), count, replacement=True, generator=generator).to(class_ids.device)
+    return torch.multinomial(weights, count, replacement=True, generator=generator)
 
 
 def phase1(
@@ -32,7 +33,7 @@ def phase1(
     settings = config.phase1
 
     def loss(generator: torch.Generator) -> Tensor:
-        batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator))
+        batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator), model.device)
         real = model.patches.standardise(batch.maps)
         names = model.prompts.name_features(foundation)
         drawn = model.synthesis(batch.maps[-1], names[batch.class_ids], generator)
@@ -63,10 +64,10 @@ def phase2(
     The names are kept as phase 1 left them.
     """
     settings = config.phase2
-    probabilities = synthesis_probabilities(train_counts, settings).to(features.class_ids.device)
+    probabilities = synthesis_probabilities(train_counts, settings).to(model.device)
 
     def loss(generator: torch.Generator) -> Tensor:
-        batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator))
+        batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator), model.device)
         chance = torch.rand(settings.batch_size, generator=generator).to(batch.class_ids.device)
         replaced = chance < probabilities[batch.class_ids]
         patches = _real_or_synthesised(model, batch, replaced, settings.synthesis_source, generator)
@@ -84,14 +85,14 @@ def phase2_loss(
 ) -> Tensor:
     """How badly noised patches (B, N, D) are rebuilt, and told from clean ones by their classes' (B,) prompts."""
     text = model.text_features[class_ids]
-    noise = torch.randn(patches.shape, generator=generator).to(patches.device)
+    noise = normal_noise(patches.shape, generator, patches.device)
     rebuilt = model.reconstruction(jitter(patches, settings.reconstruction_jitter, noise))
     chosen = torch.randperm(patches.shape[1], generator=generator)[: settings.semantic_patches].to(patches.device)
     some = patches[:, chosen]
     if settings.same_noise:
         noise = noise[:, chosen]
     else:
-        noise = torch.randn(some.shape, generator=generator).to(patches.device)
+        noise = normal_noise(some.shape, generator, some.device)
     noised = jitter(some, settings.semantic_jitter, noise)
     semantic = semantic_loss(model.semantic(some, text), model.semantic(noised, text))
     return reconstruction_loss(rebuilt, patches) + settings.semantic_weight * semantic
@@ -110,7 +111,7 @@ def _real_or_synthesised(
         else:
             drawn = model.synthesis(batch.maps[-1][replaced], names, generator).maps
         for real, synthetic in zip(maps, drawn, strict=True):
-            real[replaced] = synthetic
+            real[replaced] = synthetic.to(real.dtype)
     return model.patches(maps)
 
 
@@ -134,7 +135,7 @@ def fit(
         foundation, tuple(train_counts), tokens=p.tokens, start=p.start, spread=p.spread, generator=generator
     )
     torch.manual_seed(config.seed)  # for the layers' own initial values
-    model = build_model(config, foundation, tokens)
+    model = build_model(config, foundation, tokens).to(foundation.device)
     model.see_classes(features.embeddings, features.class_ids)
     model.patches.learn_channels(features.maps, features.class_ids)
     for memory in model.memories:

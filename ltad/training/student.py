@@ -12,6 +12,7 @@ from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Features
 from ltad.model.losses import name_loss, vae_loss
 from ltad.model.ltad import LTAD, build_model
+from ltad.model.noise import normal_noise
 from ltad.model.prompts import ClassPrompts, start_tokens
 from ltad.progress import Progress, Stage
 from ltad.training.optimisation import Optimisation, StageFolder, optimise
@@ -76,7 +77,7 @@ class Student:
 
     def _see(self) -> None:
         """Note where the class's images lie; a class that is not new moves halfway to where these do."""
-        mean = normalize(self.images.embeddings.mean(0), dim=0)
+        mean = normalize(self._embeddings.mean(0), dim=0)
         place = self.model.class_embeddings[self.class_id]
         place.copy_(normalize(place + mean, dim=0))
 
@@ -84,7 +85,7 @@ class Student:
         """The new name before it is learned: the tokens of the nearest name, or of a word."""
         own = self.teacher.prompts
         if start is None:
-            nearest = int(self.teacher.match(self.images.embeddings.mean(0)[None]).argmax())
+            nearest = int(self.teacher.match(self._embeddings.mean(0)[None]).argmax())
             tokens = own.class_tokens[nearest].detach().clone()[None]
         elif not start.strip():
             raise ValueError("The word from which the name starts is empty; leave it out or give one.")
@@ -106,7 +107,7 @@ class Student:
         images alone, gave the new name up to an eighth of the other kind's images.
         """
         stage, steps = self._stage("name")
-        teacher, own = self.teacher, self.images.embeddings
+        teacher, own = self.teacher, self._embeddings
         mean = own.mean(0)
         centres, scatter = self.model.class_embeddings * mean.norm(), own - mean
         class_ids = torch.arange(len(centres), device=centres.device)
@@ -139,7 +140,7 @@ class Student:
             if self.settings.replayed:
                 names = self.teacher.name_features[self._replayed(generator)]
                 shape = (len(names), vae.latent, vae.layout, vae.layout)
-                latent = torch.randn(shape, generator=generator).to(names.device)
+                latent = normal_noise(shape, generator, names.device)
                 pairs = zip(vae.decode(latent, names), teacher.decode(latent, names), strict=True)
                 total = total + torch.stack([mse_loss(mine, theirs) for mine, theirs in pairs]).mean()
             return total
@@ -167,18 +168,23 @@ class Student:
         return Optimisation(stage, steps, module, groups, loss, settings.gradient_clip, settings.weight_decay)
 
     @property
+    def _embeddings(self) -> Tensor:
+        """Where the images lie in the joint space (n, J), on the model's device."""
+        return self.images.embeddings.to(self.model.device)
+
+    @property
     def _own(self) -> int:
         """How many of a batch are the class's own images."""
         return self.settings.batch_size - self.settings.replayed
 
     def _some(self, count: int, generator: torch.Generator) -> Features:
         drawn = torch.randint(len(self.images.class_ids), (count,), generator=generator)
-        return self.images.batch(drawn.to(self.images.class_ids.device))
+        return self.images.batch(drawn, self.model.device)
 
     def _replayed(self, generator: torch.Generator) -> Tensor:
         """Classes of the teacher's, drawn at random, for the rest of a batch."""
         drawn = torch.randint(self.taught, (self.settings.replayed,), generator=generator)
-        return drawn.to(self.images.class_ids.device)
+        return drawn.to(self.model.device)
 
 
 def watched(model: LTAD, image: Features, name: str, watch: Watch, progress: Progress) -> Progress:
@@ -204,7 +210,7 @@ def _grown(parent: Checkpoint, foundation: FoundationModel, classes: int) -> LTA
     """
     own = parent.model.prompts.class_tokens
     tokens = own.new_zeros(classes, *own.shape[1:])
-    model = build_model(parent.card.config, foundation, tokens)
+    model = build_model(parent.card.config, foundation, tokens).to(own.device)
     state = model.state_dict()
     for key, tensor in parent.model.state_dict().items():
         common = tuple(slice(min(sides)) for sides in zip(state[key].shape, tensor.shape, strict=True))

