@@ -104,7 +104,7 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
         image = Photograph(label="image")
         checkpoint = gr.Textbox(label="checkpoint")
         class_name = gr.Textbox(AUTO, label="class_name")
-        picture = gr.Image(format="png", label="overlay")
+        picture = Photograph(format="png", label="overlay")
         report = gr.JSON(label="report")
         gr.Button().click(
             inspect,

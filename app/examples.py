@@ -15,7 +15,6 @@ from app.viewer import prediction_facts
 from ltad.checkpoint.card import CheckpointCard
 from ltad.files import write_text
 from ltad.inspection.predictor import Predictor
-from ltad.photos.decode import open_photo
 from ltad.photos.pile import Photograph
 from ltad.words import spoken
 
@@ -64,9 +63,14 @@ def judge_all(predictor: Predictor) -> None:
     write_text(JUDGED, json.dumps({"sha256": predictor.card.sha256(), "facts": facts}, separators=(",", ":")))
 
 
-def thumbnails(card: CheckpointCard) -> list[tuple[Image.Image, str]]:
-    """The examples of a checkpoint as a gallery takes them: pictures with captions."""
-    return [(open_photo(example.path).image, caption(example, card)) for example in examples_for(card)]
+def serve_in_place() -> None:
+    """Let browsers have the examples from where they are, not from copies that are made for every visitor."""
+    gr.set_static_paths([example.path for example in _factory() + _solar_cells()])
+
+
+def thumbnails(card: CheckpointCard) -> list[tuple[str, str]]:
+    """The examples of a checkpoint as a gallery takes them: files with captions."""
+    return [(str(example.path), caption(example, card)) for example in examples_for(card)]
 
 
 def example_gallery(card: CheckpointCard | None, elem_id: str) -> gr.Gallery:

@@ -7,12 +7,13 @@ import gradio as gr
 from gradio.data_classes import ImageData
 from PIL import Image
 
+from app.answers import in_a_new_file
 from app.texts import say
 from ltad.photos.decode import open_photo
 
 
 class Photograph(gr.Image):
-    """An image input that gives the path of the uploaded file, untouched and unopened.
+    """An image that comes as the path of the uploaded file, untouched and unopened, and is shown from a new file.
 
     Gradio's own would open the file first: what it cannot read ends in an error without a word, and a 16-bit image
     loses its upper bits.
@@ -27,6 +28,20 @@ class Photograph(gr.Image):
         if payload.path is None:
             raise gr.Error("The image came without a file. Send it as an upload.", print_exception=False)
         return payload.path
+
+    def postprocess(self, value: Any) -> Any:
+        """Show a picture, or the file at a path."""
+        return super().postprocess(in_a_new_file(value, self.GRADIO_CACHE))
+
+
+class Pictures(gr.Gallery):
+    """Pictures, or the files at paths, with captions; each picture is shown from a new file."""
+
+    is_template = True  # for the browser it is the gallery component
+
+    def postprocess(self, value: Any) -> Any:
+        """Show pairs of picture (or path) and caption."""
+        return super().postprocess([(in_a_new_file(picture, self.GRADIO_CACHE), text) for picture, text in value or ()])
 
 
 def small_photograph(elem_id: str) -> Photograph:
@@ -49,8 +64,8 @@ def small_picture(path: Path, side: int) -> Image.Image:
 
 
 def pictures_to_click(pictures: list[Any], label: Any, elem_id: str, columns: int) -> gr.Gallery:
-    """Pictures, or pairs of picture and caption, of which a click chooses one."""
-    return gr.Gallery(
+    """Pairs of picture (or path) and caption, of which a click chooses one."""
+    return Pictures(
         pictures,
         label=label,
         columns=columns,

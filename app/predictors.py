@@ -33,7 +33,7 @@ class Predictors:
         self._foundation = lru_cache(load_foundation)
         self._loaded: OrderedDict[str, Predictor] = OrderedDict()
         self._sizes: dict[str, int] = {}
-        self._milliseconds: dict[str, float] = {}
+        self._speeds: dict[str, str] = {}
         self._waiting: list[str] = []
 
     def names(self) -> list[str]:
@@ -72,9 +72,9 @@ class Predictors:
         """Whether an inspection would not have to wait for the model."""
         return checkpoint in self._loaded
 
-    def milliseconds(self) -> dict[str, float]:
-        """How long one image took on this machine, of every checkpoint that was loaded."""
-        return dict(self._milliseconds)
+    def speeds(self) -> dict[str, str]:
+        """How long one image took, and on what, of every checkpoint that was loaded, in words."""
+        return dict(self._speeds)
 
     def waiting(self) -> list[str]:
         """The checkpoints that ``warm_up`` has still to load."""
@@ -107,7 +107,8 @@ class Predictors:
         for _ in range(2):  # the first one also warms up
             start = time.perf_counter()
             predictor.predict(blank)
-            self._milliseconds[checkpoint] = 1000 * (time.perf_counter() - start)
+            milliseconds = 1000 * (time.perf_counter() - start)
+        self._speeds[checkpoint] = f"{milliseconds:.0f} ms per image on {foundation.where}"
         return predictor
 
     def _make_room(self) -> None:

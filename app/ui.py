@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app import endpoints, viewer
+from app.examples import serve_in_place
 from app.jobs.queue import Jobs
 from app.predictors import Predictors
 from app.tabs import inspect
@@ -14,6 +15,7 @@ from app.tabs.names import tab as names
 from app.tabs.teach import tab as teach
 from app.texts import I18N, say
 from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
+from ltad.machine import settle
 from ltad.photos.archive import MAX_PACKED
 
 QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
@@ -22,6 +24,8 @@ SWEEP, KEPT = 1800, 3600  # seconds: how often uploads are swept, and how old on
 
 def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -> gr.Blocks:
     """Put the page together; the models load in the background while it is already there."""
+    settle()
+    serve_in_place()
     jobs = jobs or Jobs.of_this_server()
     predictors = predictors or Predictors(jobs)
     title = "LTAD: find defects with learned class names"

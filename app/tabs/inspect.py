@@ -75,9 +75,9 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     def choose_example(checkpoint: str, event: gr.SelectData) -> list[Any]:
         card = predictors.card(checkpoint)
         example = examples_for(card)[event.index]
-        photo = open_photo(example.path).image
         facts = None if predictors.is_loaded(checkpoint) else judged_before(example, card)
-        return [photo, inspection_element(facts, photo, card) if facts else gr.skip()]
+        known = inspection_element(facts, open_photo(example.path).image, card) if facts else gr.skip()
+        return [str(example.path), known]
 
     def show_loading() -> list[Any]:
         waiting = predictors.waiting()

@@ -12,7 +12,8 @@ from torch import Tensor
 from ltad.foundation import FoundationModel
 from ltad.foundation.vocabulary import NearWord, nearest_words
 from ltad.inspection.prediction import Prediction
-from ltad.inspection.predictor import NEAREST_WORDS, Predictor, Source
+from ltad.inspection.predictor import NEAREST_WORDS, Predictor
+from ltad.inspection.reading import Source
 from ltad.model.prompts import ClassPrompts, start_tokens
 from ltad.photos.decode import open_photo
 

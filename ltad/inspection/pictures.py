@@ -66,13 +66,10 @@ def colour_levels(anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
     return (np.clip(anomaly_map / full_scale(threshold), 0, 1) * 255).round().astype(np.uint8)
 
 
-def map_layer(anomaly_map: np.ndarray, threshold: float) -> Image.Image:
-    """The map as an RGBA picture to lay over the photograph: transparent where all is normal."""
-    return Image.fromarray(colour_table()[colour_levels(anomaly_map, threshold)], "RGBA")
-
-
 def overlay(image: Image.Image, anomaly_map: np.ndarray, threshold: float, opacity: float = OPACITY) -> Image.Image:
-    """The photograph with the map laid over it, at the photograph's own size."""
-    layer = map_layer(anomaly_map, threshold)
-    layer.putalpha(layer.getchannel("A").point(lambda alpha: round(alpha * opacity)))
-    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+    """The photograph (RGB) with the map laid over it, at its own size; where all is normal it stays as it is."""
+    levels, table = Image.fromarray(colour_levels(anomaly_map, threshold)), colour_table()
+    coloured = levels.copy()
+    coloured.putpalette(table[:, :3].tobytes())
+    alpha = levels.point([round(opaque * opacity) for opaque in table[:, 3].tolist()])
+    return Image.composite(coloured.convert("RGB"), image, alpha)

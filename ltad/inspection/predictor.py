@@ -7,11 +7,9 @@ evaluation measures; both score in the same place.
 import os
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ltad.checkpoint.folder import Checkpoint, find_checkpoint, load_tensors, read_card
@@ -20,16 +18,15 @@ from ltad.foundation import FoundationModel, ImageFeatures, load_foundation
 from ltad.foundation.features import Encoder, Store
 from ltad.foundation.vocabulary import nearest_words
 from ltad.inspection.prediction import ALL, ClassMatch, ClassVerdict, Prediction
+from ltad.inspection.reading import Opened, Source, read_ahead
 from ltad.judging.calibration import DIGITS
 from ltad.judging.scoring import raw_scores, score_images, standardise
 from ltad.machine import AUTO as AUTO_DEVICE
 from ltad.machine import CPU
 from ltad.photos.decode import Photo, open_photo
 
-Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image  # of a photograph
 AUTO = "auto"
 NEAREST_WORDS = 5
-BATCH = 8  # photographs that are scored together; more would make the first ones wait
 MOST_JUDGED = 12  # classes as which one photograph is judged
 
 
@@ -91,35 +88,31 @@ class Predictor:
         false_alarm_rate: of normal images, in (0, 1); None takes the checkpoint's own.
         Raises ImageError for what is no photograph, ValueError for an unknown class.
         """
-        (prediction,) = self.predict_many([source], class_name, false_alarm_rate)
-        if isinstance(prediction, ImageError):
-            raise prediction
+        opened = Opened.of([source], self.encoder)
+        if not opened.photos:
+            raise opened.read[0]  # type: ignore[misc]  # an error, as it is no photograph
+        (prediction,) = self._predictions(opened, class_name, false_alarm_rate)
         return prediction
 
     def predict_many(
         self, sources: Iterable[Source], class_name: str = AUTO, false_alarm_rate: float | None = None
     ) -> Iterator[Prediction | ImageError]:
-        """Judge photographs as ``predict`` does, ``BATCH`` at a time; in place of what is no photograph, what is wrong.
+        """Judge photographs as ``predict`` does, a few at a time; in place of what is no photograph, what is wrong.
 
-        Each prediction's seconds are its share of its batch's.
+        While some are scored, the next ones are decoded. Each prediction's seconds are its share of its batch's.
         """
+        if class_name != AUTO:
+            self.card.class_id(class_name)  # an unknown one is refused before anything is read
+        for opened in read_ahead(sources, self.encoder):
+            predictions = self._predictions(opened, class_name, false_alarm_rate) if opened.photos else iter(())
+            yield from [each if isinstance(each, ImageError) else next(predictions) for each in opened.read]
+
+    def _predictions(self, opened: Opened, class_name: str, false_alarm_rate: float | None) -> Iterator[Prediction]:
+        """Score what was read together, and give its predictions."""
         given = None if class_name == AUTO else self.card.class_id(class_name)
         rate = self.card.config.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
-        remaining = iter(sources)
-        while chunk := list(islice(remaining, BATCH)):
-            clock = _Clock()
-            opened = [_open(source) for source in chunk]
-            photos = [photo for photo in opened if isinstance(photo, Photo)]
-            predictions = self._predictions(photos, given, rate, clock) if photos else iter(())
-            yield from [each if isinstance(each, ImageError) else next(predictions) for each in opened]
-
-    def _predictions(
-        self, photos: list[Photo], given: int | None, rate: float, clock: "_Clock"
-    ) -> Iterator[Prediction]:
-        """Score one batch and give its predictions."""
-        images = self.encoder.tensors([photo.image for photo in photos])
-        clock.lap("decode")
-        features = self.encoder.encode(images)
+        photos, clock = opened.photos, _Clock(decode=opened.seconds)
+        features = self.encoder.encode(opened.images)
         clock.lap("encode")
         scored = self.score(features, None if given is None else torch.full((len(photos),), given, device=CPU))
         clock.lap("score")
@@ -233,18 +226,11 @@ class Predictor:
         return tuple(ClassMatch(self.card.class_names[i], float(similarities[i])) for i in order)
 
 
-def _open(source: Source) -> Photo | ImageError:
-    try:
-        return open_photo(source)
-    except ImageError as error:
-        return error
-
-
 class _Clock:
     """Seconds of the named steps of one prediction."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, **known: float) -> None:
+        self.seconds = known
         self._last = time.perf_counter()
 
     def lap(self, step: str) -> None:

@@ -120,13 +120,15 @@ def raw_scores(
     """Score every patch of B images in the configured form, smoothed over the grid."""
     form, sigma = FORMS[config.scoring.form], config.scoring.smoothing
     residual = form.of_residual(reconstruction_scores(output, normal))
-    raw = RawScores(output.memory_distances, residual, form.of_logit(output.semantic_logits))
-    return RawScores(*(smooth(part.unflatten(-1, grid_size), sigma).flatten(-2) for part in raw))
+    logit = form.of_logit(output.semantic_logits)
+    together = torch.cat([output.memory_distances, residual[:, None], logit[:, None]], dim=1)  # (B, S + 2, N)
+    smoothed = smooth(together.unflatten(-1, grid_size), sigma).flatten(-2)
+    return RawScores(smoothed[:, :-2], *smoothed[:, -2:].unbind(1))
 
 
 def smooth(maps: Tensor, sigma: float) -> Tensor:
     """Gaussian over (..., h, w); borders repeat, since zeros would pass for a score."""
-    if sigma == 0 or not len(maps.flatten(0, -3)):
+    if sigma == 0:
         return maps
     radius = round(3 * sigma)
     kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=maps.device) / sigma) ** 2)

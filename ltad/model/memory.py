@@ -66,7 +66,9 @@ class PatchMemory(nn.Module):
         self.register_buffer("exemplars", torch.zeros(classes, exemplars, dim, dtype=torch.int8))
 
     def _pooled(self, layer: Tensor) -> Tensor:
-        pooled = avg_pool2d(layer.float(), self.pool, stride=1, padding=self.pool // 2, count_include_pad=False)
+        pooled = layer.float()
+        if self.pool > 1:
+            pooled = avg_pool2d(pooled, self.pool, stride=1, padding=self.pool // 2, count_include_pad=False)
         return pooled.permute(0, 2, 3, 1)  # (B, h, w, C)
 
     def coordinates(self, layer: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ Source: UniAD (You et al. 2022), which the paper's reconstruction branch builds 
 a learned query per layer, neighbour-masked attention. Packing several patches into one token is ours.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -30,7 +32,7 @@ class Attention(nn.Module):
         self.to_query, self.to_key, self.to_value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, query: Tensor, memory: Tensor, position: Tensor, mask: Tensor) -> Tensor:
-        """Let query (B, N, d) look at memory (B, N, d) where mask (N, N) allows it."""
+        """Let query (B, N, d) look at memory (B, N, d) where mask (N, N) is 0, and not where it is -inf."""
         parts = self.to_query(query + position), self.to_key(memory + position), self.to_value(memory)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)  # (B, heads, N, d/heads)
         attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)
@@ -106,7 +108,8 @@ class ReconstructionModule(nn.Module):
         self.decoder = nn.ModuleList(decoder)
         self.norm = nn.LayerNorm(dim)
         self.unembed = nn.Linear(dim, feature_dim * pack * pack)
-        self.register_buffer("mask", neighbour_mask((h, w), neighbourhood), persistent=False)
+        allowed = torch.where(neighbour_mask((h, w), neighbourhood), 0.0, -math.inf)  # as attention adds it
+        self.register_buffer("mask", allowed, persistent=False)
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)

@@ -173,11 +173,11 @@ def _to_rgb(image: Image.Image, subject: str, notes: list[str]) -> Image.Image:
         notes.append(note)
     if image.has_transparency_data:
         image = _lay_on_white(image, notes)
-    elif image.mode not in ("L", "CMYK"):
+    elif image.mode not in ("L", "CMYK", "RGB"):
         image = image.convert("RGB")
     if profile:
         image = _apply_profile(image, profile, notes)
-    return image.convert("RGB")
+    return image.convert("RGB")  # a copy where it was RGB: without metadata, and not the caller's own
 
 
 def _lay_on_white(image: Image.Image, notes: list[str]) -> Image.Image:

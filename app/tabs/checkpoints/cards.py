@@ -23,12 +23,12 @@ DIFFERENCE_SIDE = 256  # pixels
 NOT_MEASURED = "not measured"
 
 
-def checkpoint_cards(cards: Sequence[CheckpointCard], milliseconds: dict[str, float]) -> str:
-    """Every checkpoint on a card; milliseconds: per image on this machine, of those that were loaded."""
-    return f'<div class="deck">{"".join(_card(card, milliseconds.get(card.name)) for card in cards)}</div>'
+def checkpoint_cards(cards: Sequence[CheckpointCard], speeds: dict[str, str]) -> str:
+    """Every checkpoint on a card; speeds: what an image takes here, of those that were loaded, in words."""
+    return f'<div class="deck">{"".join(_card(card, speeds.get(card.name, "not loaded yet")) for card in cards)}</div>'
 
 
-def _card(card: CheckpointCard, milliseconds: float | None) -> str:
+def _card(card: CheckpointCard, speed: str) -> str:
     data = card.data
     facts = {
         "Data": f"{data.name}, imbalance {data.imbalance}",
@@ -36,7 +36,7 @@ def _card(card: CheckpointCard, milliseconds: float | None) -> str:
         "Foundation model": f"{card.foundation.name}, {card.foundation.image_size} px",
         "Size": f"{(card.path / 'model.safetensors').stat().st_size / 1e6:.1f} MB",
         "sha256": card.sha256(),
-        "Time": f"{milliseconds:.0f} ms per image on this machine" if milliseconds else "not loaded yet",
+        "Time": speed,
     }
     rows = "".join(f"<dt>{key}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
     return (

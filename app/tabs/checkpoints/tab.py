@@ -12,7 +12,6 @@ from app.tabs.checkpoints.cards import checkpoint_cards, difference_card, family
 from app.texts import say
 from app.viewer import inspection
 from ltad.errors import ImageError
-from ltad.photos.decode import open_photo
 
 
 def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
@@ -46,7 +45,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
 
     @told_plainly
     def show_deck() -> str:
-        return checkpoint_cards(cards, predictors.milliseconds())
+        return checkpoint_cards(cards, predictors.speeds())
 
     @told_plainly
     def compare(path: str | None, first: str, second: str) -> list[str]:
@@ -57,11 +56,11 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
         return [difference_card(a, b), inspection(a), inspection(b)]
 
     @told_plainly
-    def choose_example(checkpoint: str, event: gr.SelectData) -> Any:
-        return open_photo(examples_for(predictors.card(checkpoint))[event.index].path).image
+    def choose_example(checkpoint: str, event: gr.SelectData) -> str:
+        return str(examples_for(predictors.card(checkpoint))[event.index].path)
 
     @told_plainly
-    def choose_first(checkpoint: str) -> list[tuple[Any, str]]:
+    def choose_first(checkpoint: str) -> list[tuple[str, str]]:
         return thumbnails(predictors.card(checkpoint))
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}

@@ -14,7 +14,6 @@ from app.tabs.names.cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_ca
 from app.texts import say
 from ltad.inspection.names import MAX_CHARACTERS, LearnedName, compare_words, describe_names, lay_out, name_similarities
 from ltad.inspection.predictor import Predictor
-from ltad.photos.decode import open_photo
 
 DESCRIBED = 8  # checkpoints whose description is kept
 WORDS_SHOWN = 3  # per token
@@ -85,7 +84,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     @told_plainly
     def choose_example(checkpoint: str, event: gr.SelectData) -> list[Any]:
         example = examples_for(predictors.card(checkpoint))[event.index]
-        return [open_photo(example.path).image, example.class_name]
+        return [str(example.path), example.class_name]
 
     @told_plainly
     def compare(checkpoint: str | None, path: str | None, class_name: str, word: str) -> str:

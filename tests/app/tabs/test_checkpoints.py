@@ -32,7 +32,7 @@ def named(card: CheckpointCard, imbalance: str, tail: float | None) -> Checkpoin
 
 def test_a_card_has_every_class_and_every_figure(predictor: Predictor) -> None:
     card = predictor.card
-    html = checkpoint_cards([card], {card.name: 41.7})
+    html = checkpoint_cards([card], {card.name: "42 ms per image on cpu"})
     for each in card.classes:
         assert f"{each.name}: {each.n_train} training images, {each.group}" in html
     assert card.sha256() in html and "42 ms per image" in html
@@ -75,7 +75,7 @@ def test_models_make_room_for_each_other(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(predictors, "MODEL_BYTES", 1)
     shared.get(second)
     assert shared.is_loaded(second) and not shared.is_loaded(first)
-    assert set(shared.milliseconds()) == {first, second}
+    assert set(shared.speeds()) == {first, second}
 
 
 def test_a_model_that_cannot_be_loaded_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
