@@ -7,6 +7,7 @@ import gradio as gr
 from app import endpoints, viewer
 from app.examples import serve_in_place
 from app.jobs.queue import Jobs
+from app.memory import keep_low
 from app.predictors import Predictors
 from app.tabs import inspect
 from app.tabs.batch import tab as batch
@@ -45,6 +46,7 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
                 teach.build(predictors, jobs, demo, memory, tabs, pickers)
         endpoints.build(predictors, jobs)
     predictors.warm_up()
+    keep_low(demo)
     return demo.queue(max_size=QUEUE_SIZE)
 
 

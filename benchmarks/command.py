@@ -9,6 +9,7 @@ from typing import Any
 
 from ltad.data.longtail import ORDERS
 from ltad.errors import LTADError
+from ltad.machine import AUTO, DEVICES
 
 
 def parser(
@@ -19,6 +20,7 @@ def parser(
     task = options.add_mutually_exclusive_group(required=True)
     task.add_argument("--data", metavar="DIR|demo|elpv")
     task.add_argument("--table", type=Path, metavar="FILE", help=again)
+    options.add_argument("--device", default=AUTO, metavar=DEVICES, help="what computes; auto: the best there is")
     options.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     options.add_argument("--output", type=Path, default=Path(output), metavar="FILE")
     return options

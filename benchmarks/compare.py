@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace, words: str) -> None:
     dataset, bars = open_dataset(options.data), Bars()
     for imbalance in options.imbalance:
         long_tail_counts(dataset.train_counts, imbalance, options.order)  # an unknown one is refused before hours
-    foundation = load_foundation(options.foundation)
+    foundation = load_foundation(options.foundation, options.device)
     header = describe_run(dataset, options.order, foundation, config)
     runs = finished_runs(options.output, header) if options.resume else []
     done = {(run["imbalance"], run["seed"]) for run in runs}

@@ -14,6 +14,7 @@ from ltad.foundation import FoundationModel
 from ltad.foundation.features import ENCODE_BATCH, Features
 from ltad.model.losses import jitter, reconstruction_loss
 from ltad.model.memory import nearest_distance, spread_out
+from ltad.model.noise import normal_noise
 from ltad.model.patches import PatchFeatures
 from ltad.model.reconstruction import ReconstructionModule
 from ltad.progress import Progress, Stage
@@ -32,7 +33,10 @@ class Detector(ABC):
     """Scores patches; made of the features of training images and nothing else.
 
     whole: False where half of the images are held out; what is learned step by step then takes LTAD's shorter training.
+    device: the foundation model's, where it learns and scores, as LTAD does.
     """
+
+    device: torch.device
 
     name: ClassVar[str]
     readings: ClassVar[tuple[str, ...]] = ("class", "place")
@@ -68,7 +72,7 @@ class PatchKNN(Detector):
         self, features: Features, card: CheckpointCard, foundation: FoundationModel, progress: Progress, *, whole: bool
     ) -> None:
         self.patches = join_maps(card.config.patches.strides, foundation, finest=True)
-        self.grid_size = self.patches.grid_size
+        self.grid_size, self.device = self.patches.grid_size, foundation.device
         self.banks = {}
         classes = features.class_ids.unique().tolist()
         for done, class_id in enumerate(classes, start=1):
@@ -82,10 +86,11 @@ class PatchKNN(Detector):
         share = -(-CANDIDATES // len(members))
         drawn = []
         for member in members:
-            patches = averaged_patches(self.patches, features.batch(member[None]).maps)[0]
-            drawn.append(patches[torch.randperm(len(patches), generator=generator)[:share]])
+            patches = averaged_patches(self.patches, features.batch(member[None], self.device).maps)[0]
+            some = torch.randperm(len(patches), generator=generator)[:share].to(self.device)
+            drawn.append(patches[some])
         candidates = torch.cat(drawn)
-        projection = torch.randn(candidates.shape[1], PROJECTED, generator=generator)
+        projection = torch.randn(candidates.shape[1], PROJECTED, generator=generator).to(self.device)
         return candidates[spread_out(candidates @ projection, BANK)]
 
     def score(self, batch: Features) -> Tensor:
@@ -114,7 +119,7 @@ class PatchGaussian(Detector):
     ) -> None:
         self.patches = join_maps(card.config.patches.strides, foundation, finest=True)
         self.patches.learn_channels(features.maps, features.class_ids)
-        self.grid_size = self.patches.grid_size
+        self.grid_size, self.device = self.patches.grid_size, foundation.device
         self.gaussians = {k: self._gaussian(features, k) for k in features.class_ids.unique().tolist()}
 
     def _gaussian(self, features: Features, class_id: int) -> tuple[Tensor, Tensor]:
@@ -122,13 +127,15 @@ class PatchGaussian(Detector):
         members = (features.class_ids == class_id).nonzero()[:, 0]
         first, second = torch.zeros(()), torch.zeros(())
         for chunk in members.split(ENCODE_BATCH):
-            patches = averaged_patches(self.patches, features.batch(chunk).maps).flatten(0, 1).double()
+            batch = features.batch(chunk, self.device)
+            patches = averaged_patches(self.patches, batch.maps).flatten(0, 1).cpu().double()
             first, second = first + patches.sum(0), second + patches.T @ patches
         count = len(members) * self.grid_size[0] * self.grid_size[1]
         mean = first / count
         covariance = second / count - mean[:, None] * mean
         ridge = RIDGE * covariance.diagonal().mean() * torch.eye(len(mean))
-        return mean.float(), torch.linalg.cholesky(torch.linalg.inv(covariance + ridge)).float()
+        whitening = torch.linalg.cholesky(torch.linalg.inv(covariance + ridge))
+        return mean.float().to(self.device), whitening.float().to(self.device)
 
     def score(self, batch: Features) -> Tensor:
         """Measure each patch."""
@@ -156,7 +163,7 @@ class AgnosticTransformer(Detector):
         config, r = card.config, card.config.reconstruction
         self.patches = join_maps(config.patches.strides, foundation, finest=False)
         self.patches.learn_channels(features.maps, torch.zeros_like(features.class_ids))
-        self.grid_size = self.patches.grid_size
+        self.grid_size, self.device = self.patches.grid_size, foundation.device
         torch.manual_seed(config.seed)  # for the layers' own initial values
         self.module = ReconstructionModule(
             self.patches.feature_dim,
@@ -167,7 +174,7 @@ class AgnosticTransformer(Detector):
             pack=1,
             neighbourhood=r.neighbourhood,
             layer_queries=True,
-        )
+        ).to(self.device)
         steps = config.phase2.steps if whole else config.calibration.phase2_steps
         self._train(features, card, steps, Stage(f"{self.name}{'' if whole else ', half'}"), progress)
 
@@ -179,9 +186,9 @@ class AgnosticTransformer(Detector):
         for step in range(steps):
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * learning_rate_factor(step, steps)
-            batch = features.batch(torch.tensor([next(order) for _ in range(settings.batch_size)]))
+            batch = features.batch(torch.tensor([next(order) for _ in range(settings.batch_size)]), self.device)
             patches = self.patches(self.patches.standardise(batch.maps))
-            noise = torch.randn(patches.shape, generator=generator)
+            noise = normal_noise(patches.shape, generator, self.device)
             loss = reconstruction_loss(self.module(jitter(patches, JITTER, noise)), patches)
             optimiser.zero_grad()
             loss.backward()
@@ -214,6 +221,7 @@ class ZeroShot(Detector):
     def __init__(
         self, features: Features, card: CheckpointCard, foundation: FoundationModel, progress: Progress, *, whole: bool
     ) -> None:
+        self.device = foundation.device
         names = [spoken(name) for name in card.class_names]
         states = (NORMAL_STATES, ABNORMAL_STATES)
         self.text_features = torch.stack([_sentences(foundation, names, templates) for templates in states], dim=1)
@@ -237,7 +245,8 @@ def join_maps(strides: Sequence[int], foundation: FoundationModel, *, finest: bo
     layers = [layer for layer, stride in enumerate(foundation.strides) if stride in strides]
     sides = [foundation.fingerprint.image_size // foundation.strides[layer] for layer in layers]
     side = max(sides) if finest else min(sides)
-    return PatchFeatures(layers, [foundation.channels[layer] for layer in layers], (side, side), pool=1)
+    channels = [foundation.channels[layer] for layer in layers]
+    return PatchFeatures(layers, channels, (side, side), pool=1).to(foundation.device)
 
 
 def averaged_patches(patches: PatchFeatures, maps: Sequence[Tensor]) -> Tensor:

@@ -57,7 +57,8 @@ class Rival:
     def predict_tensors(self, batch: Tensor, class_ids: Tensor) -> ScoredBatch:
         """Score images (B, 3, S, S) of the given classes (B,)."""
         encoded = self.encoder.encode(batch)
-        raw = smoothed(self._detector, Features(*encoded, class_ids), self.card.config.scoring.smoothing)
+        placed = Features(*encoded, class_ids.to(encoded.embedding.device))
+        raw = smoothed(self._detector, placed, self.card.config.scoring.smoothing)
         scores = (raw - self._mean[class_ids]) / self._std[class_ids]
         image = image_scores(scores, TOP_FRACTION)
         given = one_hot(class_ids, len(self.card.classes)).float()
@@ -93,15 +94,16 @@ def held_out_maps(
         for class_id, parts in enumerate(maps):
             unseen = ((dealt == half) & (ids == class_id)).nonzero()[:, 0]
             drawn = unseen[torch.randperm(len(unseen), generator=generator)[:HELD_OUT]]
-            batches = [features.batch(chunk) for chunk in drawn.split(ENCODE_BATCH) if len(chunk)]
+            chunks = [chunk for chunk in drawn.split(ENCODE_BATCH) if len(chunk)]
+            batches = (features.batch(chunk, detector.device) for chunk in chunks)
             parts += [smoothed(detector, batch, config.scoring.smoothing) for batch in batches]
     return [torch.cat(parts) if parts else torch.empty(0, 1) for parts in maps]
 
 
 @torch.no_grad()
 def smoothed(detector: Detector, batch: Features, sigma: float) -> Tensor:
-    """A detector's scores of B images, smoothed as LTAD's are: (B, N)."""
-    return smooth(detector.score(batch).unflatten(1, detector.grid_size), sigma).flatten(1)
+    """A detector's scores of B images, smoothed as LTAD's are: (B, N), in host memory."""
+    return smooth(detector.score(batch).cpu().unflatten(1, detector.grid_size), sigma).flatten(1)
 
 
 def normal_statistics(held_out: Sequence[Tensor], reading: str) -> tuple[Tensor, Tensor]:

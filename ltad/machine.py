@@ -14,9 +14,9 @@ from ltad.errors import DeviceError
 
 AUTO = "auto"
 CPU = torch.device("cpu")
-DEVICES = "auto|cpu|cuda|cuda:N|mps"
 ARENAS = 2  # of glibc's allocator: by itself it gives every thread one, and each keeps what it once held
 M_ARENA_MAX = -8  # malloc.h
+DEVICES = "auto|cpu|cuda|cuda:N|mps"
 
 
 def choose_device(name: str = AUTO) -> torch.device:
@@ -67,12 +67,21 @@ def threads() -> int:
 
 
 def settle() -> None:
-    """Let this process compute with ``threads``, and bound what they keep of memory that they gave back."""
+    """Let this process compute with ``threads``, and bound in how many places glibc keeps what they have freed."""
     torch.set_num_threads(threads())
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl's C library has none
-        if mallopt:
-            mallopt(M_ARENA_MAX, ARENAS)
+    _tell_glibc("mallopt", M_ARENA_MAX, ARENAS)
+
+
+def return_memory() -> None:
+    """Give the system back what this process has freed."""
+    _tell_glibc("malloc_trim", 0)
+
+
+def _tell_glibc(function: str, *values: int) -> None:
+    """Call a function of the C library, where it is glibc; others have none of these, and need none."""
+    told = getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
+    if told:
+        told(*values)
 
 
 def cache_folder() -> Path:

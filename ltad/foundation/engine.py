@@ -7,9 +7,10 @@ say of an image differs by less than 1e-5 of the largest value.
 
 import logging
 import os
+import shutil
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ltad.errors import DeviceError, WriteError
+from ltad.errors import DeviceError, LTADError, WriteError
 from ltad.files import whole_folder
-from ltad.machine import cache_folder, threads
+from ltad.machine import CPU, cache_folder, threads
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ CHOICES = ("openvino", "torch")  # of LTAD_ENGINE, on a CPU
 MOST_THREADS = 4  # on one image: more wait for each other; where there are more, several images run side by side
 AGREEMENT = 1e-4  # of the largest value: a translated tower that is farther from torch's own is not used
 MODEL = "tower.xml"
+LAST = torch.channels_last
 
 
 class Engine(ABC):
@@ -50,53 +52,41 @@ class TorchEngine(Engine):
 
     def __init__(self, tower: nn.Module, image_size: int, device: torch.device) -> None:
         self.name, self.device = f"torch {torch.__version__}", device
-        self._tower: Any = tower.to(device)
+        self._tower: Any = tower.eval().to(device)
         if device.type == "cpu":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                self._tower = torch.jit.freeze(_traced(tower, image_size))
+            folded = _folded(_traced(tower, image_size))
+            if _distance(lambda image: folded(image.contiguous(memory_format=LAST)), tower, image_size) <= AGREEMENT:
+                self._tower = folded
 
     @override
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
-        placed = images.to(self.device)
-        if self.device.type == "cpu":
-            placed = placed.contiguous(memory_format=torch.channels_last)
-        return tuple(part.contiguous() for part in self._tower(placed))
+        layout = LAST if self.device.type == "cpu" else torch.contiguous_format
+        return tuple(part.contiguous() for part in self._tower(images.to(self.device).contiguous(memory_format=layout)))
 
 
 class OpenVINOEngine(Engine):
     """The tower as OpenVINO runs it, an image at a time: an image's features do not depend on those beside it.
 
-    The translated tower is kept in the folder ``kept``, where it is looked for first, and so is what OpenVINO makes of
-    it for this processor. Raises whatever OpenVINO provokes where it cannot run the tower, and ValueError where what
-    it makes of an image is not what torch makes of it.
+    The translated tower is kept in a folder beginning with ``kept``, where it is looked for first, and so is what
+    OpenVINO makes of it for this processor. Raises whatever OpenVINO provokes where it cannot run the tower, and
+    ValueError where what it makes of an image is not what torch makes of it.
     """
 
     def __init__(self, make_tower: Callable[[], nn.Module], image_size: int, kept: Path) -> None:
         import openvino
 
         version = openvino.__version__.partition("-")[0]
-        self.name, self.device = f"OpenVINO {version}", torch.device("cpu")
-        folder = kept.with_name(f"{kept.name}-openvino-{version}")
-        core, count = openvino.Core(), threads()
-        side_by_side = max(1, count // MOST_THREADS)
+        self.name, self.device = f"OpenVINO {version}", CPU
+        side_by_side = max(1, threads() // MOST_THREADS)
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",  # by itself it would take bfloat16 where the processor has it
             "EXECUTION_MODE_HINT": "ACCURACY",
-            "INFERENCE_NUM_THREADS": count,
+            "INFERENCE_NUM_THREADS": threads(),
             "NUM_STREAMS": side_by_side,
             "ENABLE_CPU_PINNING": False,  # beside another process a thread must be free to move
         }
-        if not (folder / MODEL).is_file():
-            tower = make_tower()
-            model = _translated(tower, image_size)
-            _check(core.compile_model(model, "CPU", settings), tower, image_size)
-            _keep(model, folder)
-        if (folder / MODEL).is_file():
-            compiled = core.compile_model(folder / MODEL, "CPU", settings | {"CACHE_DIR": str(folder)})
-        else:
-            compiled = core.compile_model(model, "CPU", settings)
+        compiled = _compiled(make_tower, image_size, kept.with_name(f"{kept.name}-openvino-{version}"), settings)
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(side_by_side):
             self._requests.put(compiled.create_infer_request())
@@ -130,10 +120,37 @@ def start_engine(make_tower: Callable[[], nn.Module], image_size: int, key: str,
     if device.type == "cpu" and choice == "openvino":
         try:
             return OpenVINOEngine(make_tower, image_size, cache_folder() / "engines" / f"{key}-{image_size}")
+        except LTADError:
+            raise
         except Exception as error:  # whatever a processor or a foreign tower provokes
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
             logger.warning("OpenVINO cannot run the image tower here (%s): torch does.", reason)
     return TorchEngine(make_tower(), image_size, device)
+
+
+def _compiled(make_tower: Callable[[], nn.Module], image_size: int, folder: Path, settings: dict[str, Any]) -> Any:
+    """The tower ready to run: the one that is kept in the folder, or translated, looked at, and kept there."""
+    import openvino
+
+    core = openvino.Core()
+    cached = settings | {"CACHE_DIR": str(folder)}
+    if (folder / MODEL).is_file():
+        try:
+            return core.compile_model(folder / MODEL, "CPU", cached)
+        except RuntimeError:  # it is damaged
+            shutil.rmtree(folder, ignore_errors=True)
+    tower = make_tower()
+    model = _translated(tower, image_size)
+    compiled = core.compile_model(model, "CPU", settings)
+    apart = _distance(lambda image: map(torch.from_numpy, compiled([image.numpy()]).values()), tower, image_size)
+    if not apart <= AGREEMENT:
+        raise ValueError(f"what it makes of an image differs by {apart:.1e} from what torch makes of it")
+    try:
+        with whole_folder(folder) as partial:
+            openvino.save_model(model, partial / MODEL, compress_to_fp16=False)
+    except WriteError as error:  # the next start takes some seconds again
+        logger.warning("%s", error)
+    return compiled
 
 
 @torch.no_grad()
@@ -143,10 +160,17 @@ def _traced(tower: nn.Module, image_size: int) -> Any:
     torch deprecates it in favour of torch.export, for which OpenVINO's reader is not ready (2026.4: its table of
     operations misses some of torch 2.11's, and it takes three times as long).
     """
-    example = torch.zeros(1, 3, image_size, image_size).contiguous(memory_format=torch.channels_last)
+    example = torch.zeros(1, 3, image_size, image_size).contiguous(memory_format=LAST)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of this, and that shapes become constants, which they are
         return torch.jit.trace(tower.eval(), example, check_trace=False)
+
+
+def _folded(traced: Any) -> Any:
+    """A traced tower whose weights are constants, batch norms folded into them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.freeze(traced)
 
 
 def _translated(tower: nn.Module, image_size: int) -> Any:
@@ -165,22 +189,9 @@ def _translated(tower: nn.Module, image_size: int) -> Any:
     return model
 
 
-def _keep(model: Any, folder: Path) -> None:
-    """Write a translated tower, whole or not at all; a disk that refuses costs the next start some seconds."""
-    import openvino
-
-    try:
-        with whole_folder(folder) as partial:
-            openvino.save_model(model, partial / MODEL, compress_to_fp16=False)
-    except WriteError as error:
-        logger.warning("%s", error)
-
-
 @torch.no_grad()
-def _check(compiled: Any, tower: nn.Module, image_size: int) -> None:
-    """Refuse a translation that sees something else than the tower does."""
+def _distance(engine: Callable[[Tensor], Iterable[Tensor]], tower: nn.Module, image_size: int) -> float:
+    """How far what an engine makes of an image is from what the tower itself makes of it, of the largest value."""
     image = torch.rand(1, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
-    for mine, theirs in zip(compiled([image.numpy()]).values(), tower(image), strict=True):
-        apart = float((torch.from_numpy(mine) - theirs).abs().max() / theirs.abs().max())
-        if not apart <= AGREEMENT:
-            raise ValueError(f"what it makes of an image differs by {apart:.1e} from what torch makes of it")
+    pairs = zip(engine(image), tower(image), strict=True)
+    return max(float((mine - theirs).abs().max() / theirs.abs().max()) for mine, theirs in pairs)

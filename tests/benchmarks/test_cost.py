@@ -17,7 +17,13 @@ from ltad.checkpoint.folder import read_card, untrained
 from ltad.foundation import FoundationModel
 from ltad.inspection.predictor import Predictor
 
-LEVELS = ("predict_tensors", "predict")
+TARGETS = [
+    ("one_image", "tower", 0.6),
+    ("one_image", "predict_tensors", None),
+    ("one_image", "predict", 0.75),
+    ("batch", "tower", 0.45),
+    ("batch", "predict_tensors", None),
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +33,7 @@ def figures(toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     options = ["--checkpoint", str(toy_checkpoint), "--rounds", "1", "--classes", "7", "3", "--json", str(output)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cost, "BATCH", 4)
+        patch.setattr(cost, "ENCODED", 3)
         cost.main(options)
     return json.loads(output.read_text(encoding="utf-8"))
 
@@ -41,19 +48,21 @@ def numbers(values: Any) -> Iterator[float]:
 
 
 def test_the_figures_are_of_one_run(figures: dict[str, Any]) -> None:
-    assert list(figures) == ["checkpoint", "foundation", "rounds", "machine", "one_image", "batch", "classes"]
+    parts = ["one_image", "batch", "encoding", "classes"]
+    assert list(figures) == ["checkpoint", "foundation", "where", "rounds", "machine", *parts]
     assert (figures["checkpoint"], figures["foundation"], figures["rounds"]) == ("toy", "align-mini", 1)
-    assert figures["machine"]["torch_threads"] == torch.get_num_threads()
+    assert figures["machine"]["torch_threads"] == torch.get_num_threads() and "OpenVINO" in figures["where"]
     assert all(map(math.isfinite, numbers(figures)))
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_an_image_is_measured_beside_the_bare_tower(figures: dict[str, Any], level: str) -> None:
-    one, bare = figures["one_image"][level], figures["one_image"]["bare_ms"]
-    assert list(one) == ["ms", "ratio", "extra_ms", "within_target"] and bare > 0
-    assert one["ratio"] == pytest.approx(one["ms"] / bare)
-    assert one["extra_ms"] == pytest.approx(one["ms"] - bare)
-    assert one["within_target"] == (one["ms"] <= 1.3 * bare + 20)
+@pytest.mark.parametrize(("part", "level", "target"), TARGETS)
+def test_everything_is_measured_beside_the_eager_tower(
+    figures: dict[str, Any], part: str, level: str, target: float | None
+) -> None:
+    one, eager = figures[part][level], figures[part]["eager"]["ms"]
+    assert list(one) == ["ms", "ratio", "target", "within_target"] and eager > 0
+    assert one["ratio"] == pytest.approx(one["ms"] / eager) and one["target"] == target
+    assert one["within_target"] == (None if target is None else one["ms"] <= target * eager)
 
 
 def test_the_steps_make_up_the_prediction(figures: dict[str, Any]) -> None:
@@ -62,11 +71,10 @@ def test_the_steps_make_up_the_prediction(figures: dict[str, Any]) -> None:
     assert 0.5 * figures["one_image"]["predict"]["ms"] < sum(steps.values()) <= figures["one_image"]["predict"]["ms"]
 
 
-def test_a_batch_is_measured_beside_the_bare_tower(figures: dict[str, Any]) -> None:
-    batch = figures["batch"]
-    assert list(batch) == ["bare_per_second", "predict_tensors_per_second", "share", "within_target"]
-    assert batch["share"] == pytest.approx(batch["predict_tensors_per_second"] / batch["bare_per_second"])
-    assert batch["within_target"] == (batch["share"] >= 0.9)
+def test_a_training_encodes_by_the_engine(figures: dict[str, Any]) -> None:
+    encoding = figures["encoding"]
+    assert encoding["gain"] == pytest.approx(encoding["engine_per_second"] / encoding["eager_per_second"])
+    assert encoding["within_target"] == (encoding["gain"] >= 2.2)
 
 
 def grown(card: CheckpointCard, classes: int) -> CheckpointCard:
@@ -98,15 +106,15 @@ def test_targets_are_met_or_missed_by_the_medians_alone(predictor: Predictor, mo
 
         monkeypatch.setattr(cost, "medians", medians)
 
-    took(bare=100, predict_tensors=150, predict=151)
+    took(eager=100, tower=60, predict_tensors=70, predict=76)
     one = cost.one_image(predictor, 1)
-    assert [one[level]["within_target"] for level in LEVELS] == [True, False]
-    assert one["predict"] == {"ms": 151, "ratio": 1.51, "extra_ms": 51, "within_target": False}
-    took(bare=900, predict_tensors=1000)
-    many = cost.batches(predictor, 1)
-    assert many["share"] == 0.9 and many["within_target"] and many["predict_tensors_per_second"] == cost.BATCH
-    took(bare=890, predict_tensors=1000)
-    assert not cost.batches(predictor, 1)["within_target"]
+    assert [one[level]["within_target"] for level in ("tower", "predict_tensors", "predict")] == [True, None, False]
+    assert one["predict"] == {"ms": 76, "ratio": 0.76, "target": 0.75, "within_target": False}
+    took(eager=1000, tower=451, predict_tensors=500)
+    assert not cost.batches(predictor, 1)["tower"]["within_target"]
+    took(eager=220, engine=100)
+    encoding = cost.encoding(predictor.foundation, 1)
+    assert encoding["gain"] == 2.2 and encoding["within_target"] and encoding["engine_per_second"] == 320
 
 
 def test_rivals_take_turns_and_the_first_time_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +133,7 @@ def test_rivals_take_turns_and_the_first_time_does_not_count(monkeypatch: pytest
 
 def test_the_tables_show_the_figures(figures: dict[str, Any]) -> None:
     text = cost.format_cost(figures)
-    assert f"| bare image tower | {figures['one_image']['bare_ms']:.1f} |" in text
+    assert f"| 1 image: torch's eager tower | {figures['one_image']['eager']['ms']:.1f} | 1.00 |" in text
     assert f"{figures['machine']['torch_threads']} threads" in text
     assert [row.split(" | ")[0] for row in text.splitlines()[-2:]] == ["| 3", "| 7"]
 
