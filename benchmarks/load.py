@@ -214,6 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for asked in range(0, options.long, max(1, options.long // 10)):
             row = crowd(server, 8, max(1, options.long // 10), content)
             load["long"].append(row | {"asked": asked + row["requests"]})
+            print(f"{asked + row['requests']}: {row['memory_bytes'] / 1e6:.0f} MB", file=sys.stderr, flush=True)
     print(format_load(load))
     if options.json:
         options.json.write_text(json.dumps(load, indent=1), encoding="utf-8")

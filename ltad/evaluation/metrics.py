@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
-from sklearn.metrics import precision_recall_curve
 
 HISTOGRAM_BINS = 2048
 
@@ -41,6 +40,8 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
 
 def f1_max(labels: ArrayLike, scores: ArrayLike) -> float:
     """Return the best F1 of any threshold: an optimistic number, since it is chosen on the test set itself."""
+    from sklearn.metrics import precision_recall_curve  # 90 MB, which a page that only shows figures need not hold
+
     precision, recall, _ = precision_recall_curve(*_check(labels, scores))
     return float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())
 
