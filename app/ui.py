@@ -16,7 +16,9 @@ from app.tabs.names import tab as names
 from app.tabs.teach import tab as teach
 from app.texts import I18N, say
 from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
-from ltad.machine import settle
+from ltad.errors import DeviceError
+from ltad.foundation.engine import engine_choice
+from ltad.machine import choose_device, settle
 from ltad.photos.archive import MAX_PACKED
 
 QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
@@ -26,6 +28,7 @@ SWEEP, KEPT = 1800, 3600  # seconds: how often uploads are swept, and how old on
 def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -> gr.Blocks:
     """Put the page together; the models load in the background while it is already there."""
     settle()
+    _refuse_what_cannot_compute()
     serve_in_place()
     jobs = jobs or Jobs.of_this_server()
     predictors = predictors or Predictors(jobs)
@@ -48,6 +51,15 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
     predictors.warm_up()
     keep_low(demo)
     return demo.queue(max_size=QUEUE_SIZE)
+
+
+def _refuse_what_cannot_compute() -> None:
+    """End with a sentence where LTAD_DEVICE or LTAD_ENGINE names what is not there, before anybody waits for it."""
+    try:
+        choose_device()
+        engine_choice()
+    except DeviceError as error:
+        raise SystemExit(f"The page cannot start: {error}") from error
 
 
 def launch_options() -> dict[str, Any]:

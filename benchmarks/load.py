@@ -43,14 +43,14 @@ START = (
 
 
 class Server(NamedTuple):
-    """A running server: its address, and the process that it is."""
+    """A running server: its address, and the process that it is, None = this one."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None = None
 
     def memory(self) -> int:
         """Resident bytes; 0 where the system does not say."""
-        status = Path(f"/proc/{self.process.pid}/status")
+        status = Path(f"/proc/{self.process.pid if self.process else 'self'}/status")
         lines = status.read_text().splitlines() if status.is_file() else []
         return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0)
 
@@ -80,7 +80,7 @@ def _await(server: Server) -> None:
             ask(server, photograph())
             return
         except (httpx.HTTPError, AnswerError):
-            if time.monotonic() > deadline or server.process.poll() is not None:
+            if time.monotonic() > deadline or (server.process and server.process.poll() is not None):
                 raise SystemExit(f"load: the server did not come up within {STARTING:.0f} s") from None
             time.sleep(0.2)
 

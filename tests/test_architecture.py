@@ -23,7 +23,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 # The rooms from the ground up: imports run down this list, and rooms of one floor do not know each other.
 FLOORS = (
     ("ltad", "ltad.config", "ltad.errors", "ltad.words", "ltad.progress"),
-    ("ltad.files", "ltad.presets"),
+    ("ltad.files", "ltad.presets", "ltad.machine"),
     ("ltad.photos",),
     ("ltad.data", "ltad.foundation"),
     ("ltad.model",),

@@ -106,18 +106,21 @@ class OpenVINOEngine(Engine):
             self._requests.put(request)
 
 
-def start_engine(make_tower: Callable[[], nn.Module], image_size: int, key: str, device: torch.device) -> Engine:
-    """The engine for a tower on a device; the tower is made only where no translation of it is kept.
-
-    key: of the tower's weights, under which a translation is kept.
-
-    LTAD_ENGINE chooses one of ``CHOICES`` for a CPU; without it OpenVINO is taken, or torch, after one line of why,
-    where that cannot run. Raises DeviceError for another choice.
-    """
+def engine_choice() -> str:
+    """What runs image towers on a CPU: the one of ``CHOICES`` that LTAD_ENGINE names; DeviceError for another name."""
     choice = os.environ.get("LTAD_ENGINE") or CHOICES[0]
     if choice not in CHOICES:
         raise DeviceError(f"LTAD_ENGINE is “{choice}”; it may be {' or '.join(CHOICES)}.")
-    if device.type == "cpu" and choice == "openvino":
+    return choice
+
+
+def start_engine(make_tower: Callable[[], nn.Module], image_size: int, key: str, device: torch.device) -> Engine:
+    """The engine for a tower on a device; the tower is made only where no translation of it is kept.
+
+    key: of the tower's weights, under which a translation is kept. On a CPU it is the one that ``engine_choice`` gives,
+    but torch's, after one line of why, where OpenVINO cannot run.
+    """
+    if device.type == "cpu" and engine_choice() == "openvino":
         try:
             return OpenVINOEngine(make_tower, image_size, cache_folder() / "engines" / f"{key}-{image_size}")
         except LTADError:

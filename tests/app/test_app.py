@@ -19,6 +19,7 @@ from app import ui
 from app.examples import examples_for
 from app.predictors import Predictors
 from app.ui import build_demo, launch_options
+from benchmarks import load
 from ltad.foundation.features import Store
 from ltad.inspection.prediction import Prediction
 from ltad.inspection.predictor import Predictor
@@ -168,6 +169,21 @@ def test_an_upload_above_the_limit_is_refused_at_the_door(client: Client) -> Non
     for size, status in ((LIMIT, 200), (LIMIT + 1, 413)):
         files = {"files": ("large.zip", bytes(size))}
         assert httpx.post(f"{client.src}gradio_api/upload", files=files, timeout=60).status_code == status
+
+
+@pytest.mark.parametrize(("name", "said"), [("LTAD_DEVICE", "no device “abacus”"), ("LTAD_ENGINE", "“abacus”; it may")])
+def test_what_cannot_compute_is_refused_before_the_page_is_there(
+    predictors: Predictors, name: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "abacus")
+    with pytest.raises(SystemExit, match=said):
+        build_demo(predictors)
+
+
+def test_visitors_of_the_same_example_all_get_the_whole_picture(client: Client) -> None:
+    """Gradio's own way with pictures gives one in fifty an empty file."""
+    row = load.crowd(load.Server(f"{client.src.rstrip('/')}/gradio_api"), 10, 20, load.photograph())
+    assert row["errors"] == [] and row["answers_per_second"] > 0
 
 
 def test_a_full_queue_says_so(predictors: Predictors, defective: Path, monkeypatch: pytest.MonkeyPatch) -> None:
