@@ -136,10 +136,13 @@ def _compiled(make_tower: Callable[[], nn.Module], image_size: int, folder: Path
     import openvino
 
     core = openvino.Core()
-    cached = settings | {"CACHE_DIR": str(folder)}
+
+    def kept() -> Any:
+        return core.compile_model(folder / MODEL, "CPU", settings | {"CACHE_DIR": str(folder)})
+
     if (folder / MODEL).is_file():
         try:
-            return core.compile_model(folder / MODEL, "CPU", cached)
+            return kept()
         except RuntimeError:  # it is damaged
             shutil.rmtree(folder, ignore_errors=True)
     tower = make_tower()
@@ -153,7 +156,8 @@ def _compiled(make_tower: Callable[[], nn.Module], image_size: int, folder: Path
             openvino.save_model(model, partial / MODEL, compress_to_fp16=False)
     except WriteError as error:  # the next start takes some seconds again
         logger.warning("%s", error)
-    return compiled
+        return compiled
+    return kept()  # so that the first start computes to the last bit what later ones do
 
 
 @torch.no_grad()

@@ -123,7 +123,7 @@ def make_small(patch: pytest.MonkeyPatch, tower: FoundationModel, config: LTADCo
     patch.setattr(detectors, "BANK", 100)
     patch.setitem(PRESETS, "default", lambda: config)
     for module in (ablation, compare, curves, leave_one_out):
-        patch.setattr(module, "load_foundation", lambda *name: tower)
+        patch.setattr(module, "load_foundation", lambda *name, **options: tower)
     for module in (ablation, curves, leave_one_out) if isinstance(tower, TinyFoundation) else ():
         patch.setattr(module, "default", lambda: config.override("views.wanted=10"))
 

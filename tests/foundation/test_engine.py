@@ -119,7 +119,7 @@ def test_a_tower_is_translated_once(tower: nn.Module, images: Tensor, cache: Pat
         raise AssertionError("the tower was made again")
 
     again = start_engine(unwanted, WIDTH, "key", CPU)
-    assert apart(again(images), first) < 1e-6
+    assert all(torch.equal(one, other) for one, other in zip(again(images), first, strict=True))
     with pytest.raises(AssertionError):
         _compiled_anew(unwanted)
     assert [path.name for path in (cache / "engines").iterdir() if not path.name.startswith(".")] == [
@@ -132,13 +132,12 @@ def _compiled_anew(make: object) -> None:
 
 
 @pytest.mark.parametrize("damage", ["tower.xml", "tower.bin"])
-def test_what_is_kept_and_damaged_is_made_again(tower: nn.Module, images: Tensor, cache: Path, damage: str) -> None:
+def test_damage_to_what_is_kept_changes_nothing(tower: nn.Module, images: Tensor, cache: Path, damage: str) -> None:
     first = start(tower)(images)
     (folder,) = (path for path in (cache / "engines").iterdir() if not path.name.startswith("."))
     (folder / damage).write_bytes((folder / damage).read_bytes()[:100])
     again = start(tower)
     assert isinstance(again, OpenVINOEngine) and apart(again(images), first) < 1e-6
-    assert (folder / damage).stat().st_size > 100
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(
