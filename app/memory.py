@@ -11,10 +11,8 @@ import gradio as gr
 from ltad.machine import return_memory
 
 EVERY = 5.0  # seconds between two sweeps
-ONE_CALL = re.compile(r"[0-9a-f]{32}")  # Gradio names a session so that a program's call comes without
-OVER = timedelta(
-    seconds=60
-)  # since such a session was last used: its call is answered, and nobody can ask for it again
+ONE_CALL = re.compile(r"[0-9a-f]{32}")  # Gradio names a session so where a program's call brings none
+OVER = timedelta(seconds=60)  # since it was last used: the call is answered, and nobody can ask for it again
 
 
 def keep_low(demo: gr.Blocks) -> None:

@@ -41,10 +41,10 @@ STARTING = 120.0  # seconds that the server may take to come up
 PORT = 7899
 
 
-def photograph() -> bytes:
-    """The photograph as a file, as it is uploaded."""
+def photograph(path: Path = PHOTOGRAPH) -> bytes:
+    """A photograph of ``SIDE`` pixels as a file, as it is uploaded."""
     buffer = io.BytesIO()
-    Image.open(PHOTOGRAPH).convert("RGB").resize((SIDE, SIDE)).save(buffer, "JPEG", quality=92)
+    Image.open(path).convert("RGB").resize((SIDE, SIDE)).save(buffer, "JPEG", quality=92)
     return buffer.getvalue()
 
 

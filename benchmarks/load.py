@@ -27,11 +27,11 @@ from typing import Any, NamedTuple
 import httpx
 from PIL import Image
 
-from benchmarks.cost import ROOT
+from benchmarks.cost import ROOT, SIDE
+from benchmarks.desk import photograph
 
 CHECKPOINT = "demo-exp100"
 EXAMPLE = ROOT / "assets" / "examples" / "gear-missing_tooth.jpg"
-SIDE = 1024  # pixels of the photograph that is sent
 TAUGHT = 8  # good photographs of the lesson
 PORT = 7897
 STARTING = 180.0  # seconds that the server may take to come up
@@ -77,7 +77,7 @@ def _await(server: Server) -> None:
     deadline = time.monotonic() + STARTING
     while True:
         try:
-            ask(server, photograph())
+            ask(server, photograph(EXAMPLE))
             return
         except (httpx.HTTPError, AnswerError):
             if time.monotonic() > deadline or (server.process and server.process.poll() is not None):
@@ -87,13 +87,6 @@ def _await(server: Server) -> None:
 
 class AnswerError(Exception):
     """An answer that is not what it should be."""
-
-
-def photograph() -> bytes:
-    """The photograph as a file, as it is uploaded."""
-    buffer = io.BytesIO()
-    Image.open(EXAMPLE).convert("RGB").resize((SIDE, SIDE)).save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()
 
 
 def ask(server: Server, content: bytes) -> float:
@@ -204,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-lesson", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    content = photograph()
+    content = photograph(EXAMPLE)
     load: dict[str, Any] = {"crowds": [], "long": []}
     with serving(options.root.resolve()) as server:
         for teaching in (False,) if options.no_lesson else (False, True):

@@ -20,6 +20,7 @@ from app.examples import examples_for
 from app.predictors import Predictors
 from app.ui import build_demo, launch_options
 from benchmarks import load
+from benchmarks.desk import photograph
 from ltad.foundation.features import Store
 from ltad.inspection.prediction import Prediction
 from ltad.inspection.predictor import Predictor
@@ -182,7 +183,7 @@ def test_what_cannot_compute_is_refused_before_the_page_is_there(
 
 def test_visitors_of_the_same_example_all_get_the_whole_picture(client: Client) -> None:
     """Gradio's own way with pictures gives one in fifty an empty file."""
-    row = load.crowd(load.Server(f"{client.src.rstrip('/')}/gradio_api"), 10, 20, load.photograph())
+    row = load.crowd(load.Server(f"{client.src.rstrip('/')}/gradio_api"), 10, 20, photograph())
     assert row["errors"] == [] and row["answers_per_second"] > 0
 
 
