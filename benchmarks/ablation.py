@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation(device=options.device)
+    dataset, bars, foundation = open_dataset(*options.data), Bars(), load_foundation(device=options.device)
     header = describe_run(dataset, options.order, foundation, default())
     dataset = shrink(dataset, foundation.fingerprint.image_size)
     splits = {seed: long_tail(dataset, options.imbalance, options.order, seed) for seed in options.seeds}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ltad.commands.options import SOURCES
 from ltad.data.longtail import ORDERS
 from ltad.errors import LTADError
 from ltad.machine import AUTO, DEVICES
@@ -18,7 +19,7 @@ def parser(
     """The options of a run on a data set, or of its file; again: what is done with that."""
     options = argparse.ArgumentParser(prog=name, description=description)
     task = options.add_mutually_exclusive_group(required=True)
-    task.add_argument("--data", metavar="DIR|demo|elpv")
+    task.add_argument("--data", help="several are joined to one data set", **SOURCES)
     task.add_argument("--table", type=Path, metavar="FILE", help=again)
     options.add_argument("--device", default=AUTO, metavar=DEVICES, help="what computes; auto: the best there is")
     options.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace, words: str) -> None:
     config = PRESETS[options.preset]().override(*options.settings)
-    dataset, bars = open_dataset(options.data), Bars()
+    dataset, bars = open_dataset(*options.data), Bars()
     for imbalance in options.imbalance:
         long_tail_counts(dataset.train_counts, imbalance, options.order)  # an unknown one is refused before hours
     foundation = load_foundation(options.foundation, options.device)

@@ -32,7 +32,7 @@ from ltad.data.listing import file_sample
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Encoder
 from ltad.inspection.predictor import Predictor
-from ltad.judging.calibration import Calibration
+from ltad.judging.calibration import Calibration, HeldOut
 from ltad.machine import AUTO, DEVICES, settle
 from ltad.progress import quiet
 from ltad.training.images import encode_samples
@@ -138,7 +138,7 @@ def synthetic_checkpoint(like: CheckpointCard, foundation: FoundationModel, clas
         like,
         path=folder,
         classes=tuple(ClassCard(name=name, n_train=1, group="tail") for name in names),
-        calibration=Calibration(dict.fromkeys(names, ()), dict.fromkeys(names, ())),
+        calibration=Calibration(dict.fromkeys(names, HeldOut())),
         metrics=None,
     )
     model, normal = untrained(card, foundation)

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     config = default().override(*options.settings)
     foundation, recorder = load_foundation(device=options.device), Recorder()
-    split = long_tail(open_dataset(options.data), options.imbalance, options.order)
+    split = long_tail(open_dataset(*options.data), options.imbalance, options.order)
     card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.curves")
     with TemporaryDirectory() as folder:
         train_ltad(split, Encoder(foundation), config, card, recorder, Path(folder, "ltad"))

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace, words: str) -> None:
     config = default().override(*options.settings)
-    dataset, bars, foundation = open_dataset(options.data), Bars(), load_foundation(device=options.device)
+    dataset, bars, foundation = open_dataset(*options.data), Bars(), load_foundation(device=options.device)
     header = describe_run(dataset, "alphabetical", foundation, config) | {"minutes": options.minutes}
     runs = finished_runs(options.output, header) if options.resume else []
     done = {(run["class"], run["images"], run["seed"]) for run in runs}

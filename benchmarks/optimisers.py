@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Encode once, and let every rival learn."""
     config = default().override(*options.settings)
     foundation, bars = load_foundation(device=options.device), Bars()
-    split = long_tail(open_dataset(options.data), options.imbalance, options.order)
+    split = long_tail(open_dataset(*options.data), options.imbalance, options.order)
     names, encoder = split.class_names, Encoder(foundation)
     train, test = (encode_samples(samples, names, encoder, bars) for samples in (split.train, split.test))
     labels = np.array([sample.label for sample in split.test])

@@ -63,7 +63,7 @@ class Rival:
         image = image_scores(scores, TOP_FRACTION)
         given = one_hot(class_ids, len(self.card.classes)).float()
         maps = scores.unflatten(1, self._detector.grid_size)
-        return ScoredBatch(class_ids, given, maps, image, {}, {})
+        return ScoredBatch(class_ids, given, torch.ones(len(class_ids)), maps, image, {}, {})
 
 
 def build_rivals(card: CheckpointCard, encoder: Encoder, features: Features, progress: Progress) -> Iterator[Rival]:

@@ -124,6 +124,66 @@ class ViewsConfig(_Section):
     OFF: ClassVar[frozenset[str]] = frozenset({"wanted"})
 
 
+HARMLESS_OFF: dict[str, Any] = {
+    "shift": 0.0,
+    "turn": 0.0,
+    "zoom": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "colour": 0.0,
+    "noise": 0.0,
+    "blur": 0.0,
+    "jpeg": 100.0,
+}
+MOST_HARMLESS = {"shift": 32.0, "turn": 45.0, "zoom": 50.0, "noise": 64.0, "blur": 8.0, "jpeg": 100.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarmlessConfig(_Section):
+    """How far a camera or a program may change a photograph without the part being another: how much each may be.
+
+    0 switches a change off (jpeg: 100). Pixels are those of a frame of 256. Where a change is what is wrong with a
+    class's parts, such as a shift, ``without`` names both.
+    """
+
+    shift: float = 3.0  # pixels to either side, and up or down
+    turn: float = 1.5  # degrees to either side
+    zoom: float = 1.5  # per cent, larger or smaller
+    brightness: float = 6.0  # per cent, brighter or darker
+    contrast: float = 6.0  # per cent, around the mean
+    colour: float = 3.0  # per cent, of each channel
+    noise: float = 3.0  # grey levels of 255, standard deviation
+    blur: float = 0.7  # pixels, standard deviation
+    jpeg: float = 70.0  # the lowest quality that a file may be saved with; 100 = as it is
+    without: tuple[str, ...] = ()  # CLASS:CHANGE, a change that is not harmless for a class
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, off in HARMLESS_OFF.items():
+            value, most = getattr(self, name), MOST_HARMLESS.get(name, 90.0)
+            _require(0 <= value <= most, f"harmless.{name} must be 0 to {most:g} ({off:g} = off), got {value:g}")
+        for each in self.without:
+            kind = each.rpartition(":")[2]
+            known = each != kind and kind in HARMLESS_OFF
+            changes = ", ".join(HARMLESS_OFF)
+            _require(known, f"harmless.without must name CLASS:CHANGE, with one of {changes}, got {each!r}")
+
+    @classmethod
+    def none(cls) -> Self:
+        """No change at all."""
+        return cls(**HARMLESS_OFF)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether any change is on."""
+        return any(getattr(self, name) != off for name, off in HARMLESS_OFF.items())
+
+    def of_class(self, class_name: str) -> Self:
+        """What is harmless for a class."""
+        excluded = {kind for name, _, kind in (each.rpartition(":") for each in self.without) if name == class_name}
+        return dataclasses.replace(self, **{name: HARMLESS_OFF[name] for name in excluded})
+
+
 @dataclass(frozen=True, kw_only=True)
 class MemoryConfig(_Section):
     """Our memories of exemplar patches; the three lists say of each memory what it holds and what it counts."""
@@ -201,6 +261,7 @@ class ScoringConfig(_Section):
     semantic_weight: float = 0.03  # lambda, on standardised scores
     top_fraction: float = 0.02  # the image score is the mean of this fraction of the patches
     smoothing: float = 0.4  # patches, standard deviation of the Gaussian over the map; 0 = none
+    background: float = 0.3  # our choice: how much of the map's median is taken away; light and sharpness raise it all
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -254,6 +315,7 @@ class LTADConfig:
     reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
+    harmless: HarmlessConfig = field(default_factory=HarmlessConfig)
     semantic: SemanticConfig = field(default_factory=SemanticConfig)
     phase1: Phase1Config = field(default_factory=Phase1Config)
     phase2: Phase2Config = field(default_factory=Phase2Config)
@@ -312,6 +374,9 @@ def build_section(cls: type, values: dict[str, Any], where: str) -> Any:
     unknown, missing = sorted(values.keys() - types.keys()), sorted(types.keys() - values.keys())
     if unknown or missing:
         raise ValueError(f"{where} does not fit this version: unknown keys {unknown}, missing keys {missing}")
+    may_be_empty = {f.name for f in dataclasses.fields(cls) if f.default == ()}
+    for key, value in values.items():
+        _require(value != [] or key in may_be_empty, f"{where}.{key} must be a list, got []")
     return cls(**{key: _convert(types[key], value, f"{where}.{key}") for key, value in values.items()})
 
 
@@ -321,7 +386,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return build_section(typing.cast(type, kind), value, where)
     if typing.get_origin(kind) is tuple:
         (item, _) = typing.get_args(kind)
-        _require(isinstance(value, list) and len(value) > 0, f"{where} must be a list, got {value!r}")
+        _require(isinstance(value, list), f"{where} must be a list, got {value!r}")
         return tuple(_convert(item, element, where) for element in value)
     if typing.get_origin(kind) is UnionType:  # float | None
         return None if value is None else _convert(typing.get_args(kind)[0], value, where)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ltad.config import LTADConfig, PatchConfig, SemanticConfig
+from ltad.config import HarmlessConfig, LTADConfig, PatchConfig, SemanticConfig
 
 
 def default() -> LTADConfig:
@@ -39,6 +39,7 @@ def paper() -> LTADConfig:
         ),
         memory=dataclasses.replace(base.memory, per_class=0),  # known: there is none
         views=dataclasses.replace(base.views, wanted=0),  # guess: UniAD's, whose images are not turned
+        harmless=HarmlessConfig.none(),  # guess: UniAD's, whose images are not changed
         semantic=SemanticConfig(
             projection="stride",  # known: the projections are drawn per layer; that they are averaged: guess
             hidden=0,  # guess: linear
@@ -58,6 +59,7 @@ def paper() -> LTADConfig:
             form="paper",  # known
             semantic_weight=1.0,  # guess: λ
             smoothing=0.0,  # guess: UniAD's
+            background=0.0,  # known: there is none
         ),
     )
 

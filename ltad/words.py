@@ -9,9 +9,14 @@ def spoken(class_name: str) -> str:
     return class_name.replace("_", " ")
 
 
-def percent(value: float | None) -> str:
-    """A figure in per cent with one decimal, "n/a" where it is undefined."""
-    return "n/a" if value is None else f"{100 * value:.1f}"
+def percent(value: float | None, decimals: int = 1) -> str:
+    """A figure in per cent, "n/a" where it is undefined."""
+    return "n/a" if value is None else f"{100 * value:.{decimals}f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of what a noun names: “1 image”, “3 images”."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def left_out(name: str, reason: str) -> str:

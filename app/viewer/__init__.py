@@ -38,7 +38,7 @@ def inspection_element(facts: dict[str, Any], photo: Image.Image, card: Checkpoi
     """The element that shows a photograph of which these facts are known."""
     photo = photo.copy()
     photo.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
-    calibration = calibration_facts(card) | {"own": card.calibration.scores[facts["report"]["class"]["name"]]}
+    calibration = calibration_facts(card, facts["report"]["class"]["name"])
     told = escape(compact(facts | {"calibration": calibration}))
     return f'<ltad-inspection data-facts="{told}" data-photo="{data_uri(photo)}"></ltad-inspection>'
 
@@ -62,9 +62,12 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def calibration_facts(card: CheckpointCard) -> dict[str, Any]:
-    """What the browser needs to judge at any rate, beside the scores of a class's own normals."""
-    return {"all": card.calibration.everything(), "rate": card.config.calibration.false_alarm_rate}
+def calibration_facts(card: CheckpointCard, class_name: str) -> dict[str, Any]:
+    """What the browser needs to judge images of a class at any rate."""
+    rate = card.config.calibration.false_alarm_rate
+    judgement = card.calibration.judge(0.0, class_name, rate)
+    told = {"rate": rate, "provisional": judgement.provisional, "seen": judgement.seen_rates}
+    return vars(judgement.normals) | told
 
 
 def compact(value: Any) -> str:

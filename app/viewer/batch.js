@@ -46,7 +46,7 @@ class Batch extends Follower {
   }
 
   calibrationOf(className) {
-    return { own: this.calibration.classes[className], all: this.calibration.all, rate: this.calibration.rate };
+    return { ...this.calibration.classes[className], rate: this.calibration.rate };
   }
 
   /** Judge every row again at the rate that holds now. */
@@ -102,7 +102,7 @@ class Batch extends Follower {
     for (const className of Object.keys(this.calibration.classes)) {
       const calibration = this.calibrationOf(className);
       const { threshold } = judge(0, calibration, rate);
-      for (const score of calibration.own) normals[place(score / threshold)]++;
+      for (const score of calibration.scores) normals[place(score / threshold)]++;
     }
     const batch = Array.from({ length: BARS }, () => ({}));
     for (const row of this.rows.values())

@@ -60,9 +60,9 @@ class Inspection extends Follower {
     return settings.rate ?? this.facts.calibration.rate;
   }
 
-  /** The slider is logarithmic, from what all normals can promise to the largest rate. */
+  /** The slider is logarithmic, from what the normals can promise to the largest rate. */
   get rateLimits() {
-    return [smallestRate(this.facts.calibration.all), CONSTANTS.largestRate];
+    return [smallestRate(this.facts.calibration), CONSTANTS.largestRate];
   }
 
   chosenRate() {
@@ -85,29 +85,32 @@ class Inspection extends Follower {
 
   showVerdict(judgement) {
     const { name, known } = this.report.class;
+    const { calibration } = this.facts;
+    const unusual = calibration.scores.filter((normal) => normal < this.report.image_score).length / calibration.scores.length;
     const nearest = this.report.top_classes[0].name;
     const other = !known && nearest !== name;
     const state = known ? judgement.verdict : "unknown";
     const inWords = WORDS.verdicts[judgement.verdict];
-    const beaten = Math.round((1 - judgement.pValue) * (judgement.normals.length + 1));
     this.verdict.className = `card verdict ${state}`;
     this.icon.setAttribute("d", ICONS[state]);
-    this.headline.textContent = WORDS.verdicts[other ? "other" : state];
+    const provisional = known && calibration.provisional ? ` (${WORDS.provisional})` : "";
+    this.headline.textContent = WORDS.verdicts[other ? "other" : state] + provisional;
     this.sentence.textContent = other
       ? WORDS.other(name, nearest, inWords)
       : known
-        ? WORDS.unusual(beaten, judgement.normals.length, name)
+        ? WORDS.unusual(unusual, calibration.images, name)
         : WORDS.unknown(name, inWords);
-    this.source.textContent = WORDS.source(judgement);
+    this.source.textContent = WORDS.source(judgement, calibration);
     this.drawHistogram(judgement, state);
   }
 
   drawHistogram(judgement, state) {
     const score = this.report.image_score;
-    const { normals, threshold } = judgement;
+    const { threshold } = judgement;
+    const { scores: normals, rate } = this.facts.calibration;
     const width = this.histogram.clientWidth || USUAL_WIDTH;
     const low = Math.min(normals[0], 0);
-    const high = Math.max(low + 2.2 * (thresholdAt(normals, Math.max(this.facts.calibration.rate, smallestRate(normals))) - low), low + 1e-6);
+    const high = Math.max(low + 2.2 * (thresholdAt(this.facts.calibration, rate) - low), low + 1e-6);
     const x = (value) => 8 + ((width - 16) * (Math.min(Math.max(value, low), high) - low)) / (high - low);
     this.fromX = (position) => low + ((position - 8) / (width - 16)) * (high - low);
     const counts = new Array(BARS).fill(0);
@@ -138,7 +141,7 @@ class Inspection extends Follower {
     const move = (moved) => {
       const frame = this.histogram.getBoundingClientRect();
       const score = this.fromX(moved.clientX - frame.left);
-      change("rate", rateAt(score, this.facts.calibration, this.currentRate));
+      change("rate", rateAt(score, this.facts.calibration));
     };
     whileDown(move);
     event.preventDefault();

@@ -12,17 +12,26 @@ const ENGLISH = {
     unknown: "Unknown product",
     other: "Another product",
   },
-  unusual: (beaten, normals, name) =>
-    `More unusual than ${beaten < normals ? percent(beaten / normals) + " of" : "all"} ${normals} normal images, judged as ${spell(name)}.`,
+  unusual: (share, images, name) =>
+    `More unusual than ${share < 1 ? percent(share) + " of" : "all"} ${images} normal images, judged as ${spell(name)}.`,
   unknown: (name, verdict) =>
     `The image fits none of the learned classes. The nearest is ${spell(name)}; judged as that it would be “${verdict}”, which means little. Is it a product of yours? The Teach tab learns it from a few good photographs.`,
   other: (name, nearest, verdict) =>
     `The image does not look like ${spell(name)}, as which it was judged; it looks most like ${spell(nearest)}. As ${spell(name)} it would be “${verdict}”.`,
-  source: (judgement) =>
-    `The threshold ${judgement.threshold.toFixed(2)} comes from ${judgement.normals.length} held-out normal images of ` +
-    `${judgement.borrowed ? "all classes, since this class has too few of its own" : "this class"}. At most ` +
-    `${percent(judgement.promised)} of good parts exceed it; so many images can promise no less than ` +
-    `${percent(1 / (judgement.normals.length + 1))}.`,
+  source: (judgement, calibration) =>
+    `The threshold ${judgement.threshold.toFixed(2)} comes from ` +
+    (calibration.own === calibration.images
+      ? `${calibration.own} held-out normal images of this class. `
+      : `${calibration.own} held-out normal images of this class, filled up to ${calibration.images} with those of ` +
+        `${calibration.played ? "other classes, cut down to as few images" : "all classes"}. `) +
+    (calibration.provisional
+      ? `From so few nothing can be promised. ${
+          calibration.seen
+            ? `Where other classes were cut down to as few, ${percent(calibration.seen[0])} of their good parts exceeded it at ${percent(calibration.rate)}, in the worst class ${percent(calibration.seen[1])}.`
+            : "How many good parts exceed it was not measured."
+        }`
+      : `At most ${percent(judgement.promised)} of good parts are to exceed it; so many images can promise no less than ${percent(smallestRate(calibration))}.`),
+  provisional: "provisional",
   rate: "False alarms, at most",
   rateHelp: "How many of the good parts may be called defective",
   reset: "Reset",
@@ -100,15 +109,25 @@ const ENGLISH = {
 
 const CHINESE = {
   verdicts: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知产品", other: "其他产品" },
-  unusual: (beaten, normals, name) =>
-    `按“${spell(name)}”判断：比 ${normals} 张正常图像中的${beaten < normals ? ` ${percent(beaten / normals)} ` : "全部"}更异常。`,
+  unusual: (share, images, name) =>
+    `按“${spell(name)}”判断：比 ${images} 张正常图像中的${share < 1 ? ` ${percent(share)} ` : "全部"}更异常。`,
   unknown: (name, verdict) =>
     `该图像与任何已学类别都不相符。最接近的是“${spell(name)}”，按它判断为“${verdict}”，但参考意义不大。若这是您的产品，“教学”页只需几张合格品照片即可学会。`,
   other: (name, nearest, verdict) =>
     `该图像不像所选的“${spell(name)}”，更像“${spell(nearest)}”。按“${spell(name)}”判断为“${verdict}”。`,
-  source: (judgement) =>
-    `阈值 ${judgement.threshold.toFixed(2)} 来自${judgement.borrowed ? "所有类别（本类图像太少）" : "本类"}的 ${judgement.normals.length} 张` +
-    `留出正常图像。超过阈值的合格品不多于 ${percent(judgement.promised)}；这么多图像最低只能保证 ${percent(1 / (judgement.normals.length + 1))}。`,
+  source: (judgement, calibration) =>
+    `阈值 ${judgement.threshold.toFixed(2)} 来自` +
+    (calibration.own === calibration.images
+      ? `本类的 ${calibration.own} 张留出正常图像。`
+      : `本类的 ${calibration.own} 张留出正常图像，并以${calibration.played ? "缩减到同样少图像的其他类别" : "所有类别"}补足到 ${calibration.images} 张。`) +
+    (calibration.provisional
+      ? `图像太少，不作任何保证。${
+          calibration.seen
+            ? `其他类别缩减到同样少的图像时，在 ${percent(calibration.rate)} 下平均有 ${percent(calibration.seen[0])} 的合格品超过阈值，最差的类别为 ${percent(calibration.seen[1])}。`
+            : "有多少合格品会超过阈值，未曾测量。"
+        }`
+      : `超过阈值的合格品应不多于 ${percent(judgement.promised)}；这么多图像最低只能保证 ${percent(smallestRate(calibration))}。`),
+  provisional: "暂定",
   rate: "误报率上限",
   rateHelp: "允许多少合格品被判为缺陷",
   reset: "重置",

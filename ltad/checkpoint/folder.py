@@ -5,7 +5,6 @@ model from the first and accepts the second only if every tensor is there, has i
 """
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,18 +16,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ltad.checkpoint.calibration import calibration_of, from_format_3, values_of
 from ltad.checkpoint.card import CONFIG, METRICS, README, TENSORS, CheckpointCard, ClassCard, DataCard, Parent
 from ltad.checkpoint.readme import model_card
 from ltad.config import LTADConfig, build_section
 from ltad.errors import CheckpointError
 from ltad.files import whole_file, write_text
 from ltad.foundation.base import Fingerprint, FoundationModel
-from ltad.judging.calibration import Calibration
 from ltad.judging.scoring import ScoreStatistics, neutral_statistics
 from ltad.model.ltad import LTAD, build_model
 from ltad.words import nearest_first
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration", "parent"}
 MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
 STATISTICS = "statistics."  # prefix of the tensors that are not the model's
@@ -69,7 +68,7 @@ def shipped_checkpoint(name: str) -> Path:
 def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
     """Read everything but the tensors; CheckpointError says what is wrong."""
     folder = Path(folder)
-    values = _read_json(folder / CONFIG)
+    values = from_format_3(_read_json(folder / CONFIG), FORMAT_VERSION)
     version = values.get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(
@@ -82,7 +81,7 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
     try:
         card = CheckpointCard(
             path=folder,
-            calibration=_calibration(values["calibration"]),
+            calibration=calibration_of(values["calibration"]),
             metrics=metrics,
             config=LTADConfig.from_dict(values["config"]),
             foundation=build_section(Fingerprint, values["foundation"], "foundation"),
@@ -93,7 +92,7 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from error
     names = set(card.class_names)
-    if len(names) != len(card.classes) or any(set(table) != names for table in vars(card.calibration).values()):
+    if len(names) != len(card.classes) or set(card.calibration.classes) != names:
         raise CheckpointError(f"{folder.name}/config.json is calibrated for other classes than it lists.")
     return card
 
@@ -106,17 +105,6 @@ def _metrics(path: Path) -> dict[str, Any] | None:
     if not {"classes", "mean"} <= table.keys():
         raise CheckpointError(f"{path.parent.name}/{path.name} is not a table that “evaluate” wrote.")
     return table
-
-
-def _calibration(values: dict[str, Any]) -> Calibration:
-    """Read the calibration; scores must be finite and ascending, since ranks are found by bisection."""
-    tables = {
-        key: {name: tuple(map(float, v)) for name, v in values[key].items()} for key in ("scores", "similarities")
-    }
-    for scores in (s for table in tables.values() for s in table.values()):
-        if list(scores) != sorted(scores) or not all(map(math.isfinite, scores)):
-            raise ValueError("calibration scores must be finite and ascending")
-    return Calibration(tables["scores"], tables["similarities"])
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -152,7 +140,7 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "foundation": card.foundation.to_dict(),
         "classes": [vars(c) for c in card.classes],
         "data": vars(card.data),
-        "calibration": vars(card.calibration),
+        "calibration": values_of(card.calibration),
         "parent": card.parent and vars(card.parent),
     }
     write_text(card.path / CONFIG, json.dumps(values, indent=1, ensure_ascii=False))

@@ -26,16 +26,19 @@ def _what(card: CheckpointCard) -> str:
 
 def _classes(card: CheckpointCard) -> str:
     measured = card.metrics["classes"] if card.metrics else {}
+    rate = card.config.calibration.false_alarm_rate
     lines = [
         "## Classes and figures",
         "",
-        "Test images, per cent, class given; the interval is a 95 % bootstrap over images.",
+        "Test images, per cent, class given; the interval is a 95 % bootstrap over images. False alarms and found: the "
+        f"good and the defective ones whose verdict is a defect at the checkpoint's own rate of {percent(rate)} %.",
         "",
-        "| class | train | group | image AUROC | interval | pixel AUROC | AUPRO@0.3 | held-out normals |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| class | train | group | image AUROC | interval | false alarms | found | pixel AUROC | AUPRO@0.3 "
+        "| held-out normals |",
+        "|" + " --- |" * 10,
     ]
     for c in card.classes:
-        normals = len(card.calibration.scores[c.name])
+        normals = len(card.calibration.classes[c.name].scores)
         lines.append(f"| {c.name} | {c.n_train} | {c.group} | {_row(measured.get(c.name))} | {normals} |")
     for group, mean in (card.metrics or {"mean": {}})["mean"].items():
         lines.append(f"| **mean over {group}** | | {mean['n_classes']} | {_row(mean)} | |")
@@ -43,12 +46,14 @@ def _classes(card: CheckpointCard) -> str:
 
 
 def _row(figures: dict | None) -> str:
-    if figures is None:
-        return "n/a | n/a | n/a | n/a"
-    interval = figures["image_auroc_interval"]
+    """The figures of a class or a mean; those of older checkpoints had none at the checkpoint's own rate."""
+    figures = figures or {}
+    interval = figures.get("image_auroc_interval")
     span = f"{percent(interval[0])} to {percent(interval[1])}" if interval else "n/a"
-    image, pixel, overlap = (percent(figures[key]) for key in ("image_auroc", "pixel_auroc", "aupro_30"))
-    return f"{image} | {span} | {pixel} | {overlap}"
+    auroc, *others = (
+        percent(figures.get(key)) for key in ("image_auroc", "false_alarms", "found", "pixel_auroc", "aupro_30")
+    )
+    return " | ".join([auroc, span, *others])
 
 
 def _again(card: CheckpointCard) -> str:

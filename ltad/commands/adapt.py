@@ -9,7 +9,14 @@ from tempfile import TemporaryDirectory
 
 from ltad.checkpoint.card import summarise
 from ltad.commands import DONE
-from ltad.commands.options import add_checkpoint, add_features, open_features, open_predictor
+from ltad.commands.options import (
+    add_checkpoint,
+    add_features,
+    add_harmless,
+    harmless_set,
+    open_features,
+    open_predictor,
+)
 from ltad.commands.progress import Bars, Lines
 from ltad.data import DEFECTIVE, GOOD
 from ltad.data.listing import photograph_sample
@@ -43,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what changed as JSON, too")
     parser.add_argument("--seed", type=int, default=0)
+    add_harmless(parser)
     parser.add_argument("--no-replay", action="store_true", help="let the other classes fade, to see what replay does")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     add_features(parser)
@@ -81,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
             options.output,
             command=options.command_line,
             start=options.start,
+            harmless=harmless_set(parent.card.config, options).harmless,
             resume=options.resume,
             store=store,
             progress=told,

@@ -10,6 +10,8 @@ from ltad.checkpoint.folder import checkpoint_folders, read_card
 from ltad.commands import DONE, FAILED
 from ltad.errors import CheckpointError
 from ltad.evaluation.table import in_words
+from ltad.evaluation.working_point import SHARES
+from ltad.words import percent
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +32,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _describe(row: dict[str, Any]) -> str:
-    """Two lines on a checkpoint."""
+    """Two lines on a checkpoint; older ones were not measured at their own rate."""
+    everything = (row["mean"] or {}).get("all", {})
+    at_work = ", ".join(f"{key.replace('_', ' ')} {percent(everything.get(key))}" for key in SHARES)
     return (
         f"{row['name']}: {row['data']}, {row['imbalance']}, {len(row['classes'])} classes on {row['foundation']}\n"
-        f"  image AUROC {in_words(row['mean'])}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…"
+        f"  image AUROC {in_words(row['mean'])}; {at_work}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…"
     )

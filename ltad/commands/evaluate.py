@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from ltad.commands import DONE
-from ltad.commands.options import add_checkpoint, open_predictor
+from ltad.commands.options import SOURCES, add_checkpoint, add_sources, open_predictor
 from ltad.commands.progress import Bars
 from ltad.data.sources import open_dataset
 from ltad.evaluation.table import evaluate, format_table, write_metrics
@@ -13,16 +13,29 @@ from ltad.evaluation.table import evaluate, format_table, write_metrics
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What is measured on what."""
-    parser.add_argument("--data", required=True, metavar="DIR|demo|elpv")
+    add_sources(parser)
     add_checkpoint(parser)
     parser.add_argument("--class-name", default="given", choices=("given", "auto"), help="tell the class or predict it")
+    again = "measure the same images once more, each mildly changed as another camera or program would"
+    parser.add_argument("--harmless", action="store_true", help=again)
+    passing = "count, too, how many good images of products that it does not know pass for known ones"
+    parser.add_argument("--strangers", help=passing, **SOURCES)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON, too")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and print the table."""
+    dataset = open_dataset(*options.data)
+    strangers = open_dataset(*options.strangers) if options.strangers else None
     bars, predictor = Bars(), open_predictor(options)
-    table = evaluate(open_dataset(options.data), predictor, auto=options.class_name == "auto", progress=bars)
+    table = evaluate(
+        dataset,
+        predictor,
+        auto=options.class_name == "auto",
+        harmless=options.harmless,
+        strangers=strangers,
+        progress=bars,
+    )
     bars.close()
     if options.output:
         write_metrics(table, options.output)

@@ -2,8 +2,11 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ltad.config import HARMLESS_OFF, HarmlessConfig, LTADConfig
 from ltad.data import Dataset
 from ltad.data.longtail import long_tail, read_split
 from ltad.data.sources import open_dataset
@@ -13,18 +16,24 @@ from ltad.foundation.store import FeatureFolder
 from ltad.inspection.predictor import Predictor
 from ltad.machine import AUTO, DEVICES
 
+SOURCES: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "DIR|demo|elpv"}  # of an option for data sets
+
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """A data set, and how long its tail is to be."""
-    parser.add_argument(
-        "--data", required=True, metavar="DIR|demo|elpv", help="a folder as MVTec AD, VisA or DAGM is, or a name"
-    )
+    add_sources(parser)
     parser.add_argument(
         "--imbalance", default="none", metavar="none|expN|stepN[-reverse]", help="e.g. exp100; or a split file"
     )
     parser.add_argument(
         "--order", default="alphabetical", choices=("alphabetical", "size"), help="which class comes first"
     )
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """One data set, or several as one."""
+    layouts = "a folder as MVTec AD, VisA or DAGM is, or a name; several are joined to one data set"
+    parser.add_argument("--data", required=True, help=layouts, **SOURCES)
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +50,47 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=AUTO, metavar=DEVICES, help="what computes; auto: the best there is")
 
 
+def add_harmless(parser: argparse.ArgumentParser) -> None:
+    """What cameras and programs may change without a part being another."""
+    parser.add_argument(
+        "--harmless",
+        nargs="+",
+        default=[],
+        metavar="none|[CLASS:]KEY=STRENGTH",
+        help=f"changes that are normal: {', '.join(HARMLESS_OFF)}; CLASS:KEY=0 where it is not for a class",
+    )
+
+
+def harmless_set(config: LTADConfig, options: argparse.Namespace) -> LTADConfig:
+    """The configuration with the harmless changes that the options name, one after the other."""
+    harmless = config.harmless
+    for word in options.harmless:
+        harmless = HarmlessConfig.none() if word == "none" else _with_change(harmless, word)
+    return replace(config, harmless=harmless)
+
+
+def _with_change(harmless: HarmlessConfig, word: str) -> HarmlessConfig:
+    """KEY=STRENGTH sets a change; CLASS:KEY=0 leaves one out for a class."""
+    key, _, strength = word.partition("=")
+    class_name, _, kind = key.rpartition(":")
+    if kind not in HARMLESS_OFF or not strength:
+        keys = ", ".join(HARMLESS_OFF)
+        raise ValueError(
+            f"“{word}” is no harmless change: give none, KEY=STRENGTH or CLASS:KEY=0, with a KEY of {keys}."
+        )
+    try:
+        value = float(strength)
+    except ValueError as error:
+        raise ValueError(f"“{word}”: {strength} is no number.") from error
+    if not class_name:
+        change: dict[str, Any] = {kind: value}
+        return replace(harmless, **change)
+    if value != HARMLESS_OFF[kind]:
+        off = f"{key}={HARMLESS_OFF[kind]:g}"
+        raise ValueError(f"“{word}”: for one class a change can only be left out, with {off}.")
+    return replace(harmless, without=(*harmless.without, key))
+
+
 def add_features(parser: argparse.ArgumentParser) -> None:
     """Where encoded photographs are kept."""
     parser.add_argument(
@@ -50,7 +100,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
 
 def open_split(options: argparse.Namespace) -> Dataset:
     """The data set with the training images that the options leave it."""
-    dataset = open_dataset(options.data)
+    dataset = open_dataset(*options.data)
     if Path(options.imbalance).is_file():
         return read_split(Path(options.imbalance), dataset)
     return long_tail(dataset, options.imbalance, options.order)

@@ -7,7 +7,16 @@ from pathlib import Path
 from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import add_metrics
 from ltad.commands import DONE
-from ltad.commands.options import add_data, add_device, add_features, open_features, open_foundation, open_split
+from ltad.commands.options import (
+    add_data,
+    add_device,
+    add_features,
+    add_harmless,
+    harmless_set,
+    open_features,
+    open_foundation,
+    open_split,
+)
 from ltad.commands.progress import Bars
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate, format_table
@@ -25,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the new checkpoint")
     parser.add_argument("--preset", default="default", choices=("default", "paper"), help="all settings at once")
+    add_harmless(parser)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     parser.add_argument("--licence", default="", metavar="TEXT", help="licence of the data, for the model card")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training of the same settings")
@@ -33,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, measure, and print the table."""
-    config = PRESETS[options.preset]().override(*options.settings)
+    config = harmless_set(PRESETS[options.preset]().override(*options.settings), options)
     dataset = open_split(options)
     foundation = open_foundation(options)
     data = DataCard(

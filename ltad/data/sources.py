@@ -1,22 +1,38 @@
-"""What a user may call a data set, and where it comes from."""
+"""What a user may call a data set, and where it comes from; several can be joined to one."""
 
-from ltad.data import Dataset
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ltad.data import Dataset, Sample
 from ltad.errors import DatasetError
 
+DEMO, ELPV = "demo", "elpv"
+JOINED = " + "  # between the names of data sets that are one
 
-def open_dataset(name_or_folder: str) -> Dataset:
+
+def open_dataset(name_or_folder: str, *more: str) -> Dataset:
     """Return the data set "demo" (rendered), "elpv" (solar cells), or that of a folder as MVTec AD, VisA or DAGM is.
 
     A folder of one of these names is reached by its path, such as "./demo". Its layout is told by what lies in it.
+    Several are joined: the whole has the names of all, and each sample's name begins with that of its own data set.
 
     Raises:
-        DatasetError: the folder or the package is missing or not as expected.
+        DatasetError: a folder or the package is missing or not as expected, or two of several are the same or have
+            a class or an image of one name.
     """
-    if name_or_folder == "demo":
+    sources = (name_or_folder, *more)
+    _refuse_shared(sources, [[_place(source)] for source in sources], "are one data set: give it once.")
+    datasets = [_open(source) for source in sources]
+    return _joined(sources, datasets) if more else datasets[0]
+
+
+def _open(name_or_folder: str) -> Dataset:
+    if name_or_folder == DEMO:
         from ltad.data.demo import demo_dataset
 
         return demo_dataset()
-    if name_or_folder == "elpv":
+    if name_or_folder == ELPV:
         from ltad.data.elpv import elpv_dataset
 
         return elpv_dataset()
@@ -33,3 +49,45 @@ def open_dataset(name_or_folder: str) -> Dataset:
     raise DatasetError(
         f"“{root}” has none of the layouts that were looked for: {layouts}. Give the folder that holds the classes."
     )
+
+
+def _place(name_or_folder: str) -> str:
+    """The same for two spellings of one folder."""
+    return name_or_folder if name_or_folder in (DEMO, ELPV) else str(Path(name_or_folder).resolve())
+
+
+def _joined(sources: Sequence[str], datasets: Sequence[Dataset]) -> Dataset:
+    """One data set of several; sources: what the user calls them."""
+    classes = [[sample.class_name for sample in (*each.train, *each.test)] for each in datasets]
+    _refuse_shared(sources, classes, "both have a class “{}”: leave one of them out, or rename the class in one.")
+    named = [replace(each, train=_named(each.name, each.train), test=_named(each.name, each.test)) for each in datasets]
+    images = [[sample.name for sample in (*each.train, *each.test)] for each in named]
+    _refuse_shared(sources, images, "both have an image “{}”: rename one of the folders.")
+    return Dataset(
+        name=JOINED.join(each.name for each in named),
+        licence=_licence(named),
+        train=tuple(sample for each in named for sample in each.train),
+        test=tuple(sample for each in named for sample in each.test),
+    )
+
+
+def _named(dataset_name: str, samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples under names that begin with their data set's."""
+    return tuple(replace(sample, name=f"{dataset_name}/{sample.name}") for sample in samples)
+
+
+def _licence(datasets: Sequence[Dataset]) -> str:
+    """Each licence once; where some are stated, the data sets without one are named."""
+    if not any(each.licence for each in datasets):
+        return ""
+    return "; ".join(dict.fromkeys(each.licence or f"of {each.name}: not stated" for each in datasets))
+
+
+def _refuse_shared(sources: Sequence[str], contents: Iterable[Iterable[str]], sentence: str) -> None:
+    """Raise DatasetError where two sources hold the same thing; sentence: its end, with {} for that thing."""
+    owners: dict[str, str] = {}
+    for source, held in zip(sources, contents, strict=True):
+        for each in sorted(set(held)):
+            if each in owners:
+                raise DatasetError(f"“{owners[each]}” and “{source}” {sentence.format(each)}")
+            owners[each] = source

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ltad.data import Dataset, Sample
 from ltad.data.demo import demo_dataset
+from ltad.data.sources import DEMO, JOINED
 from ltad.evaluation import metrics
 from ltad.evaluation.table import evaluate
 from ltad.foundation import ImageFeatures
@@ -27,8 +28,7 @@ from ltad.words import percent
 
 MEASURE = Stage("measure")
 DRAWN = 32  # images per class on which both models are compared
-DEMO = "demo"  # the data set that can be rendered again, wherever the checkpoint is
-DEMO_TEST = {"test_good": 10, "test_defective_per_type": 2}  # images of each class
+DEMO_TEST = {"test_good": 10, "test_defective_per_type": 2}  # images of each class, rendered wherever the checkpoint is
 
 
 def before_and_after(
@@ -51,8 +51,9 @@ def before_and_after(
     seen = _Seen.of([*good, *defective], parent.encoder, progress)
     before = _judged(parent, None if is_new else class_name, class_name, seen)
     after = _judged(adapted, class_name, class_name, seen)
-    held_out = Counter(adapted.card.calibration.scores[class_name])
-    held_out -= Counter(parent.card.calibration.scores.get(class_name, ()))
+    held_out = Counter(adapted.card.calibration.classes[class_name].scores)
+    if not is_new:
+        held_out -= Counter(parent.card.calibration.classes[class_name].scores)
     rate = adapted.card.config.calibration.false_alarm_rate
     after["good"] = [
         round(adapted.card.calibration.judge(score, class_name, rate).ratio, 4) for score in sorted(held_out.elements())
@@ -99,10 +100,10 @@ def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: 
         scored = predictor.score(batch, class_ids)
         nearest = scored.similarities.argmax(1).tolist()
         for row, class_id in enumerate(scored.class_ids.tolist()):
-            name, similarity = card.class_names[class_id], float(scored.similarities[row, class_id])
+            name = card.class_names[class_id]
             judgement = card.calibration.judge(float(scored.image_scores[row]), name, rate)
             scores[seen.labels[i]].append(round(judgement.ratio, 4))
-            known = card.calibration.is_known(name, similarity)
+            known = card.calibration.is_known(name, float(scored.familiarity[row]))
             recognised += known and card.class_names[nearest[row]] == class_name
             if i in seen.masks:
                 maps.append(map_to_image(scored.anomaly_maps[row].numpy(), *seen.masks[i].shape))
@@ -139,7 +140,8 @@ def _others(parent: Predictor, adapted: Predictor, class_name: str, progress: Pr
     others = [name for name in parent.card.class_names if name != class_name]
     errors = _reconstruction_errors(parent.checkpoint.model, adapted.checkpoint.model, parent.card.config.seed)
     nearest = adapted.checkpoint.model.match(parent.checkpoint.model.class_embeddings).argmax(1).tolist()
-    figures = _on_the_demo(parent, adapted, others, progress) if parent.card.data.base == DEMO else {}
+    is_of_the_demo = DEMO in parent.card.data.base.split(JOINED)
+    figures = _on_the_demo(parent, adapted, others, progress) if is_of_the_demo else {}
     rows = []
     for name in others:
         class_id = parent.card.class_id(name)

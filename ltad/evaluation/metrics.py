@@ -3,6 +3,7 @@
 Labels are 0 for normal and 1 for anomalous, and scores grow with abnormality. Averages over classes are the caller's.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -44,6 +45,41 @@ def f1_max(labels: ArrayLike, scores: ArrayLike) -> float:
 
     precision, recall, _ = precision_recall_curve(*_check(labels, scores))
     return float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())
+
+
+def found_at(labels: ArrayLike, scores: ArrayLike, rate: float) -> float:
+    """Return the share of anomalous images above the lowest score that at most ``rate`` of the normal ones exceed.
+
+    An optimistic number: that threshold is chosen on the normal images of the test set itself. labels, scores: (B,).
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"rate must be in (0, 1), got {rate}")
+    labels, scores = _check(labels, scores)
+    normal = np.sort(scores[~labels])
+    above = math.floor(rate * normal.size + 1e-9)  # 0.07 of 100 are 7, whatever the last bit says
+    return float((scores[labels] > normal[normal.size - 1 - above]).mean())
+
+
+def share(flags: ArrayLike) -> float:
+    """Return the share of images of which something is true. flags: (B,) bool, at least one."""
+    flags = np.asarray(flags, dtype=bool)
+    if not flags.size:
+        raise ValueError("undefined: no images")
+    return float(flags.mean())
+
+
+def share_interval(flags: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval (low, high) of a share; also where it is 0 or 1, it has a width. flags: as in ``share``.
+
+    Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927.
+    """
+    from scipy.stats import binomtest  # 45 MB, which a page that only shows figures need not hold
+
+    flags = np.asarray(flags, dtype=bool)
+    if not flags.size:
+        raise ValueError("undefined: no images")
+    found = binomtest(int(flags.sum()), flags.size).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def pixel_auroc(masks: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> float:
@@ -126,6 +162,15 @@ def bootstrap_pixel_auroc(
         below = np.cumsum(normal) - normal / 2
         values.append(below @ anomalous / (normal.sum() * anomalous.sum()))
     return np.array(values)
+
+
+def bootstrap_share(flags: ArrayLike, *, seed: int, rounds: int = 1000) -> np.ndarray:
+    """Return values (rounds,) of ``share`` over resampled images: how many of B draws are true is binomial.
+
+    Classes whose values are averaged need seeds of their own, or all of them are lucky in the same rounds.
+    """
+    flags = np.asarray(flags, dtype=bool)
+    return np.random.default_rng(seed).binomial(flags.size, share(flags), rounds) / flags.size
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:

@@ -1,35 +1,66 @@
 """A data set through the predictor, to a table: what is published is made by the code that a visitor runs."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ltad.data import Dataset, Sample
 from ltad.errors import DatasetError
 from ltad.evaluation import metrics
+from ltad.evaluation.harmless import harmlessly_changed
+from ltad.evaluation.scored import AUROCS, FIGURES, ScoredClass, Told
+from ltad.evaluation.strangers import measure_strangers, strangers_in, strangers_in_words
+from ltad.evaluation.working_point import SHARES, WORKING_POINT, share_draws, shares, working_point
 from ltad.files import write_text
 from ltad.inspection.predictor import Predictor
-from ltad.photos.frame import map_to_image, resize_mask
 from ltad.progress import Progress, Stage
 from ltad.words import percent
 
-BATCH = 16  # images
 EVALUATE = Stage("evaluate")
-FIGURES = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro_30", "aupro_05")
 GROUPS = ("all", "head", "tail")
+HARMLESS = ("image_auroc", *SHARES)  # what is measured again on changed images
+COLUMNS = {  # of the printed table; the other figures are in the JSON
+    "image_auroc": "image AUROC",
+    "image_auroc_interval": "interval",
+    "false_alarms": "false alarms",
+    "false_alarms_interval": "interval",
+    "found": "found",
+    "found_interval": "interval",
+    "found_at_best": "at best",
+    "refused": "refused",
+    "pixel_auroc": "pixel AUROC",
+    "aupro_30": "PRO@.3",
+    "class_accuracy": "class",
+}
+
+INTERVAL = "_interval"  # ends the key of a figure's interval
+
+Row = dict[str, Any]
+Draws = dict[str, np.ndarray]
 
 
-def evaluate(dataset: Dataset, predictor: Predictor, *, auto: bool = False, progress: Progress) -> dict[str, Any]:
+def evaluate(
+    dataset: Dataset,
+    predictor: Predictor,
+    *,
+    auto: bool = False,
+    harmless: bool = False,
+    strangers: Dataset | None = None,
+    progress: Progress,
+) -> dict[str, Any]:
     """Measure a checkpoint on a data set's test images, per class and as means over all, head and tail classes.
 
-    auto: predict the class of every image instead of being told. Figures are in [0, 1], intervals are 95 % bootstrap
-    intervals over images; pixels are those of the foundation model's input. What is undefined (no mask, one label
-    only) is None, and left out of the means. Classes that the checkpoint does not know are named and left out.
-    Raises DatasetError when no class is left.
+    auto: predict the class of every image instead of being told. harmless: measure once more on the same images, each
+    changed as another camera or program might have left it. strangers: a data set of which the good test images of
+    classes that the checkpoint does not know are shown to it, see ``measure_strangers``.
+
+    Figures are in [0, 1], intervals are 95 % bootstrap intervals over images, but for a class's shares Wilson's;
+    pixels are those of the foundation model's input. What is undefined (no mask, one label only) or was not asked for
+    is None, and left out of the means. Classes that the checkpoint does not know are named and left out.
+    Raises DatasetError when no class, or no stranger, is left.
     """
     card = predictor.card
     samples = [sample for sample in dataset.test if sample.class_name in card.class_names]
@@ -39,125 +70,91 @@ def evaluate(dataset: Dataset, predictor: Predictor, *, auto: bool = False, prog
             f"{card.name} knows none of the classes of {dataset.name} ({', '.join(left_out) or 'no test images'}); "
             f"it knows {', '.join(card.class_names)}."
         )
-    rows: dict[str, dict[str, Any]] = {}
-    draws: dict[str, dict[str, np.ndarray]] = {}
-    done = 0
+    unknown = {} if strangers is None else strangers_in(strangers, predictor)
+    told = _counter(progress, len(samples) * (1 + harmless) + sum(map(len, unknown.values())))
+    rows: dict[str, Row] = {}
+    draws: dict[str, Draws] = {}
+    changed_draws: dict[str, Draws] = {}
     for card_class in card.classes:
-        own = [sample for sample in samples if sample.class_name == card_class.name]
+        name = card_class.name
+        own = [sample for sample in samples if sample.class_name == name]
         if not own:
             continue
-        scored = _Scored(own, predictor, auto)
-        for _ in scored.run():
-            done += 1
-            progress(EVALUATE, min(done * BATCH, len(samples)), len(samples))
-        figures, draws[card_class.name] = scored.figures(), scored.draws(card.config.seed)
-        rows[card_class.name] = {"n_train": card_class.n_train, "group": card_class.group, **figures}
-        rows[card_class.name] |= _intervals(draws[card_class.name])
-    progress(EVALUATE, len(samples), len(samples))
+        figures, draws[name] = _measure(own, predictor, auto, told)
+        rows[name] = {"n_train": card_class.n_train, "group": card_class.group, **figures, "harmless": None}
+        if harmless:
+            rows[name]["harmless"], changed_draws[name] = _measure_changed(own, predictor, auto, told)
     return {
         "checkpoint": card.name,
         "data": dataset.name,
         "foundation": predictor.foundation.fingerprint.name,
         "class_name": "auto" if auto else "given",
+        "false_alarm_rate": card.config.calibration.false_alarm_rate,
         "left_out": left_out,
         "classes": rows,
-        "mean": {group: _mean(rows, draws, group) for group in GROUPS},
+        "mean": {group: _mean(rows, draws, changed_draws, group) for group in GROUPS},
+        "strangers": measure_strangers(unknown, predictor, told) if unknown else None,
     }
 
 
-class _Scored:
-    """One class's test images and what the predictor says of them."""
+def _counter(progress: Progress, total: int) -> Told:
+    """Counts images to a total."""
+    done = 0
 
-    def __init__(self, samples: Sequence[Sample], predictor: Predictor, auto: bool) -> None:
-        self.samples = samples
-        self.predictor = predictor
-        self.class_id = predictor.card.class_id(samples[0].class_name)
-        self.auto = auto
-        self.labels = np.array([sample.label for sample in samples])
-        self.scores = np.empty(len(samples))
-        self.matched = np.empty(len(samples), dtype=bool)
-        self.maps: list[np.ndarray] = []
-        self.masks: list[np.ndarray] = []
-        self.has_masks = all(sample.read_mask for sample in samples if sample.label)
+    def told(images: int) -> None:
+        nonlocal done
+        done += images
+        progress(EVALUATE, done, total)
 
-    def run(self) -> Iterator[None]:
-        """Score the images, a batch a step."""
-        size = self.predictor.foundation.fingerprint.image_size
-        for start in range(0, len(self.samples), BATCH):
-            batch = self.samples[start : start + BATCH]
-            tensors = self.predictor.encoder.tensors([sample.read() for sample in batch])
-            given = None if self.auto else torch.full((len(batch),), self.class_id, device=tensors.device)
-            scored = self.predictor.predict_tensors(tensors, given)
-            self.scores[start : start + len(batch)] = scored.image_scores.numpy()
-            self.matched[start : start + len(batch)] = (scored.similarities.argmax(1) == self.class_id).numpy()
-            for sample, anomaly_map in zip(batch, scored.anomaly_maps.numpy(), strict=True):
-                self.maps.append(map_to_image(anomaly_map, size, size))
-                self.masks.append(_mask(sample, size))
-            yield
-
-    @property
-    def has_image_figures(self) -> bool:
-        """Both normal and anomalous images are there."""
-        return len(set(self.labels)) == 2
-
-    @property
-    def has_pixel_figures(self) -> bool:
-        """Every anomalous image has a mask, and some pixel is anomalous."""
-        return self.has_masks and any(mask.any() for mask in self.masks)
-
-    def figures(self) -> dict[str, Any]:
-        """Every figure of the class; None where it is undefined."""
-        row: dict[str, Any] = {"n_normal": int((self.labels == 0).sum()), "n_anomalous": int(self.labels.sum())}
-        row |= dict.fromkeys(FIGURES)
-        if self.has_image_figures:
-            row["image_auroc"] = metrics.image_auroc(self.labels, self.scores)
-            row["image_ap"] = metrics.average_precision(self.labels, self.scores)
-            row["image_f1_max"] = metrics.f1_max(self.labels, self.scores)
-        if self.has_pixel_figures:
-            row["pixel_auroc"] = metrics.pixel_auroc(self.masks, self.maps)
-            row["pixel_ap"] = metrics.pixel_average_precision(self.masks, self.maps)
-            row["aupro_30"] = metrics.aupro(self.masks, self.maps, 0.3)
-            row["aupro_05"] = metrics.aupro(self.masks, self.maps, 0.05)
-        row["class_accuracy"] = float(self.matched.mean())
-        return row
-
-    def draws(self, seed: int) -> dict[str, np.ndarray]:
-        """Bootstrap values of the AUROCs that are defined."""
-        values = {}
-        if self.has_image_figures:
-            values["image_auroc"] = metrics.bootstrap(
-                metrics.image_auroc, self.labels, self.scores, strata=self.labels, seed=seed
-            )
-        if self.has_pixel_figures:
-            values["pixel_auroc"] = metrics.bootstrap_pixel_auroc(self.masks, self.maps, strata=self.labels, seed=seed)
-        return values
+    return told
 
 
-def _mask(sample: Sample, size: int) -> np.ndarray:
-    """The ground truth at the input's size; empty for a normal image."""
-    if sample.label and sample.read_mask:
-        return resize_mask(sample.read_mask(), size)
-    return np.zeros((size, size), dtype=bool)
+def _measure(samples: Sequence[Sample], predictor: Predictor, auto: bool, told: Told) -> tuple[Row, Draws]:
+    """The figures of one class, and the bootstrap values for the intervals of their means."""
+    scored = ScoredClass.of(samples, predictor, auto=auto, told=told)
+    seed = predictor.card.config.seed
+    draws = scored.draws(seed)
+    row = scored.figures() | _intervals(draws, AUROCS) | working_point(scored, predictor)
+    return row, draws | share_draws(scored, seed)
 
 
-def _intervals(draws: dict[str, np.ndarray]) -> dict[str, Any]:
-    keys = ("image_auroc", "pixel_auroc")
-    return {f"{key}_interval": metrics.interval(draws[key]) if key in draws else None for key in keys}
+def _measure_changed(samples: Sequence[Sample], predictor: Predictor, auto: bool, told: Told) -> tuple[Row, Draws]:
+    """The same of what is measured again on the images, harmlessly changed."""
+    changed = [harmlessly_changed(sample) for sample in samples]
+    scored = ScoredClass.of(changed, predictor, auto=auto, told=told)
+    row = {"image_auroc": scored.figures()["image_auroc"]} | shares(scored)
+    return row, share_draws(scored, predictor.card.config.seed)
 
 
-def _mean(rows: dict[str, dict[str, Any]], draws: dict[str, dict[str, np.ndarray]], group: str) -> dict[str, Any]:
-    """Means over the classes of a group in which a figure is defined, and the intervals of those means."""
+def _mean(
+    rows: Mapping[str, Row], draws: Mapping[str, Draws], changed_draws: Mapping[str, Draws], group: str
+) -> dict[str, Any]:
+    """Means over the classes of a group, and the intervals of those means."""
     members = [name for name, row in rows.items() if group in ("all", row["group"])]
-    mean: dict[str, Any] = {"n_classes": len(members)}
-    for key in (*FIGURES, "class_accuracy"):
-        values = [rows[name][key] for name in members if rows[name][key] is not None]
-        mean[key] = float(np.mean(values)) if values else None
-    pooled = {
-        key: np.mean([draws[name][key] for name in members if key in draws[name]], axis=0)
-        for key in ("image_auroc", "pixel_auroc")
-        if any(key in draws[name] for name in members)
-    }
-    return mean | _intervals(pooled)
+    figures = (*FIGURES, "class_accuracy", *WORKING_POINT)
+    mean: Row = {"n_classes": len(members)} | _means([rows[name] for name in members], figures)
+    mean |= _intervals(_pooled([draws[name] for name in members]), (*AUROCS, *SHARES))
+    mean["harmless"] = None
+    if changed_draws:
+        changed = _pooled([changed_draws[name] for name in members])
+        mean["harmless"] = _means([rows[name]["harmless"] for name in members], HARMLESS) | _intervals(changed, SHARES)
+    return mean
+
+
+def _means(rows: Sequence[Row], keys: Iterable[str]) -> Row:
+    """Each figure's mean over the classes in which it is defined."""
+    defined = {key: [row[key] for row in rows if row[key] is not None] for key in keys}
+    return {key: float(np.mean(values)) if values else None for key, values in defined.items()}
+
+
+def _pooled(draws: Sequence[Draws]) -> Draws:
+    """Bootstrap values of the means over classes."""
+    keys = dict.fromkeys(key for own in draws for key in own)
+    return {key: np.mean([own[key] for own in draws if key in own], axis=0) for key in keys}
+
+
+def _intervals(draws: Draws, keys: Iterable[str]) -> Row:
+    return {key + INTERVAL: metrics.interval(draws[key]) if key in draws else None for key in keys}
 
 
 def write_metrics(table: dict[str, Any], path: Path) -> None:
@@ -167,22 +164,37 @@ def write_metrics(table: dict[str, Any], path: Path) -> None:
 
 def format_table(table: dict[str, Any]) -> str:
     """The table for people: per cent, "n/a" where a figure is undefined."""
-    names = ("image AUROC", "interval", "AP", "F1-max", "pixel AUROC", "AP", "PRO@.3", "PRO@.05", "class")
-    lines = [f"{'':24} {'train':>6} {'group':>5} " + " ".join(f"{name:>11}" for name in names)]
-    for name, row in table["classes"].items():
-        lines.append(f"{name:24} {row['n_train']:6} {row['group']:>5} {_figures(row)}")
-    for group, mean in table["mean"].items():
-        lines.append(f"{f'mean over {group}':24} {'':6} {mean['n_classes']:>5} {_figures(mean)}")
+    lines = _block("", COLUMNS, table, lambda row: row)
+    if table["mean"]["all"]["harmless"]:
+        again = ("image_auroc", *(key for key in COLUMNS if key.removesuffix(INTERVAL) in SHARES))
+        lines += _block("harmlessly changed", {key: COLUMNS[key] for key in again}, table, lambda row: row["harmless"])
+    lines.append(
+        f"false alarms, found: at the checkpoint's own rate of {percent(table['false_alarm_rate'])} %; "
+        f"at best: found at a threshold that the good test images set"
+    )
+    if table["strangers"]:
+        lines.append(strangers_in_words(table["strangers"]))
     if table["left_out"]:
         lines.append(f"left out, unknown to {table['checkpoint']}: {', '.join(table['left_out'])}")
     return "\n".join(lines)
 
 
-def _figures(row: dict[str, Any]) -> str:
-    interval = row["image_auroc_interval"]
-    cells = [percent(row[key]) for key in (*FIGURES, "class_accuracy")]
-    cells.insert(1, f"{percent(interval[0])}–{percent(interval[1])}" if interval else "n/a")
-    return " ".join(f"{cell:>11}" for cell in cells)
+def _block(title: str, columns: Mapping[str, str], table: dict[str, Any], part: Callable[[Row], Row]) -> list[str]:
+    """Aligned columns under their titles, a line a class and a mean; part: what of a row is shown."""
+    widths = {key: max(len(name), 11 if key.endswith(INTERVAL) else 5) for key, name in columns.items()}
+    titles = "".join(f" {name:>{widths[key]}}" for key, name in columns.items())
+    lines = [f"{title:24} {'train':>6} {'group':>5}{titles}"]
+    heads = [(f"{name:24} {row['n_train']:6} {row['group']:>5}", row) for name, row in table["classes"].items()]
+    heads += [(f"{f'mean over {group}':24} {'':6} {row['n_classes']:>5}", row) for group, row in table["mean"].items()]
+    for head, row in heads:
+        shown = part(row)
+        lines.append(head + "".join(f" {_cell(shown[key]):>{width}}" for key, width in widths.items()))
+    return lines
+
+
+def _cell(value: float | Sequence[float] | None) -> str:
+    """A figure, or the two ends of an interval."""
+    return "–".join(map(percent, value)) if isinstance(value, Sequence) else percent(value)
 
 
 def in_words(means: dict[str, dict[str, Any]] | None) -> str:

@@ -14,6 +14,7 @@ from ltad.judging.calibration import DIGITS, Judgement
 from ltad.judging.regions import Region, find_regions
 from ltad.photos.decode import Photo
 from ltad.photos.frame import map_to_image
+from ltad.words import counted, percent
 
 ALL = "all"  # parts together
 MOST_MATCHES = 5  # classes that a report names
@@ -111,13 +112,23 @@ class Prediction:
                 "unknown product: the image fits none of the learned classes well, so the verdict, made as "
                 f"“{name}”, means little"
             )
-        if self.judgement.borrowed:
-            own = len(self.card.calibration.scores[name])
-            doubts.append(
-                f"“{name}” has only {own} held-out normal images; the threshold was borrowed from the "
-                f"{self.judgement.normals} normal images of all classes"
-            )
+        if self.judgement.provisional:
+            doubts.append(f"provisional: “{name}” was learned from {self._few()}, {self._seen()}")
         return tuple(doubts)
+
+    def _few(self) -> str:
+        return counted(self.card.classes[self.card.class_id(self.class_name)].n_train, "image")
+
+    def _seen(self) -> str:
+        """What is known of false alarms where a class has so few images."""
+        seen = self.judgement.seen_rates
+        if seen is None:
+            return "and how many of its good parts exceed the threshold was not measured"
+        mean, worst = (percent(share, 0) for share in seen)
+        return (
+            f"and where other classes were cut down to as few, {mean} % of their good parts exceeded the threshold, "
+            f"in the worst class {worst} %"
+        )
 
     def at(self, rate: float) -> Self:
         """The same scores, judged at another false-alarm rate in (0, 1)."""
@@ -134,10 +145,11 @@ class Prediction:
         judgement = self.judgement
         return {
             "verdict": judgement.verdict,
+            "provisional": judgement.provisional,
             "image_score": judgement.score,
             "threshold": round(judgement.threshold, DIGITS),
             "p_value": round(judgement.p_value, DIGITS),
-            "normals": judgement.normals,
+            "normals": judgement.normals.own,
             "class": {
                 "name": self.class_name,
                 "similarity": round(self.similarity, DIGITS),

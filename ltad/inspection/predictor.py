@@ -34,13 +34,14 @@ class ScoredBatch(NamedTuple):
     """What a batch of B images scores.
 
     All of it lies in host memory. class_ids: (B,), given or predicted. similarities: (B, K), cosine to every pseudo
-    class name.
+    class name. familiarity: (B,), how similar each is to what its class is recognised by.
     anomaly_maps: (B, h, w) and image_scores: (B,), in standard deviations above normal, higher = more anomalous.
     part_maps, part_scores: the same of "reconstruction" and of "semantic" alone.
     """
 
     class_ids: Tensor
     similarities: Tensor
+    familiarity: Tensor
     anomaly_maps: Tensor
     image_scores: Tensor
     part_maps: dict[str, Tensor]
@@ -133,7 +134,7 @@ class Predictor:
             size=photo.image.size,
             class_name=name,
             matches=self._matches(scored.similarities[i]),
-            known=self.card.calibration.is_known(name, float(scored.similarities[i, class_id])),
+            known=self.card.calibration.is_known(name, float(scored.familiarity[i])),
             patch_maps={ALL: scored.anomaly_maps[i].numpy()}
             | {part: maps[i].numpy() for part, maps in scored.part_maps.items()},
             image_score=score,
@@ -181,11 +182,18 @@ class Predictor:
         return ScoredBatch(
             class_ids=class_ids.cpu(),
             similarities=similarities.cpu(),
+            familiarity=self._familiarity(embedding, similarities, class_ids).cpu(),
             anomaly_maps=scores.patches.unflatten(1, grid).cpu(),
             image_scores=scores.image.cpu(),
             part_maps={name: part.unflatten(1, grid).cpu() for name, part in scores.parts._asdict().items()},
             part_scores={name: part.cpu() for name, part in scores.image_by_part.items()},
         )
+
+    def _familiarity(self, embedding: Tensor, similarities: Tensor, class_ids: Tensor) -> Tensor:
+        """How similar B images are to what their classes (B,) are recognised by: (B,)."""
+        if self.card.calibration.familiar_by == "name":
+            return similarities.gather(1, class_ids[:, None])[:, 0]
+        return self._model.familiarity(embedding, class_ids)
 
     def match_classes(self, source: Source) -> list[dict[str, Any]]:
         """Compare a photograph with every learned name, the most similar first.

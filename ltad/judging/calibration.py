@@ -1,39 +1,102 @@
-"""From a score to a verdict: where a score stands among normal images that the model had not seen.
+"""From a score to a verdict: where a score stands among the scores of normal images that the model had not seen.
 
 Conformal: the p-value (1 + #{normals >= s}) / (n + 1) of a new normal image is at most a with probability a, whatever
 the scores' distribution, if new normals are like the old ones. So n normals cannot promise a rate under 1 / (n + 1).
+Every class has one list of such scores for all rates, so that a threshold never rises with the rate. A class of few
+images fills its list up with what is seen where classes of many play classes of few.
 """
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import fmean
 from typing import Any, Literal, Self
 
+from ltad.judging.rehearsal import AS_IT_IS, Rehearsal, points, weighed
+
+FAMILIAR_BY = ("images", "name")  # what an image is recognised by: similarity to where images lie, or to the name
 Verdict = Literal["ok", "borderline", "defect"]
-Figures = Mapping[str, Sequence[float]]  # of images, by class
-KNOWN = 0.5  # of the usual similarity
 DIGITS = 5  # of a score, wherever it is kept, told or compared, so that all who judge it compare the same number
 BORDERLINE = 2.0  # our choice: up to this many times the false-alarm rate a p-value is borderline
+ENOUGH = 60  # our choice: images that speak for their class alone; the list of fewer is filled up to as many
+FEW = 3  # images: with so few nothing is promised, but what was seen in rehearsal is told
+FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as much as a class's own two images
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a class's normal images are like to models that had not seen them, in any order; a lone image: nothing.
+
+    scores: of the images as they are; changed: after harmless change, where that is normal. familiarity: how similar
+    they are to where the class's other images lie.
+    """
+
+    scores: tuple[float, ...] = ()
+    changed: tuple[float, ...] = ()
+    familiarity: tuple[float, ...] = ()
+
+    def joined(self, other: "HeldOut") -> "HeldOut":
+        """Both together."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return HeldOut(*((*mine, *its) for mine, its in pairs))
+
+    def rounded(self) -> "HeldOut":
+        """As it is kept."""
+        return HeldOut(*(tuple(sorted(round(v, DIGITS) for v in values)) for values in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Normals:
+    """What the scores of a class are compared with.
+
+    scores: ascending. images: how many they stand for. own: held-out images of the class itself; where they are fewer,
+    the rest are those of classes that played as many images (played), or, where None, of all classes.
+    """
+
+    scores: tuple[float, ...]
+    images: int
+    own: int
+    played: int | None = None
+
+    @property
+    def smallest_rate(self) -> float:
+        """The smallest false-alarm rate that so many normal images can promise."""
+        return 1 / (self.images + 1)
+
+    def threshold(self, rate: float) -> float:
+        """The score that a normal image exceeds with probability ``rate`` at most.
+
+        A score has a p-value of at most ``rate`` exactly if it is greater than the threshold. It never rises with the
+        rate; under the smallest rate it stays where it is.
+        """
+        above = math.floor(max(rate, self.smallest_rate) * (len(self.scores) + 1) + 1e-9) - 1
+        return self.scores[len(self.scores) - 1 - min(max(above, 0), len(self.scores) - 1)]
+
+    def p_value(self, score: float) -> float:
+        """(1 + #{normals >= score}) / (n + 1); small = unusual."""
+        return (1 + len(self.scores) - bisect_left(self.scores, score)) / (len(self.scores) + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
     """A score against its normals, at a false-alarm rate: the one place where a verdict is made.
 
-    threshold: the score above which the verdict is defect. normals: how many scores stand behind it.
-    borrowed: True where the class has too few of its own and all classes' normals were taken.
-    promised_rate: the share of normal images that the threshold may flag, never under 1 / (normals + 1).
+    threshold: the score above which the verdict is defect. promised_rate: the share of normal images that the threshold
+    may flag, never under what the normals can promise. provisional: True where the class has so few images that nothing
+    is promised; seen_rates are then the share of good images that was flagged in rehearsal, on the average over classes
+    and at worst, if there was one.
     """
 
     score: float
     verdict: Verdict
     p_value: float
     threshold: float
-    normals: int
-    borrowed: bool
+    normals: Normals
     promised_rate: float
+    provisional: bool
+    seen_rates: tuple[float, float] | None
 
     @property
     def ratio(self) -> float:
@@ -47,80 +110,98 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scores of held-out normal images per class, ascending, and how well those images matched their class's name."""
+    """What normal images that no model had seen are like, by class, and what was seen in rehearsal, by size.
 
-    scores: Mapping[str, tuple[float, ...]]
-    similarities: Mapping[str, tuple[float, ...]]
+    reach: how much less familiar than its class usually is an image of it may be, in the unit of ``FAMILIAR_BY``.
+    """
 
-    def with_figures(self, scores: Figures, similarities: Figures) -> Self:
-        """The calibration with held-out figures of some classes, in any order, beside those that it has."""
-        return type(self)(_joined(self.scores, scores), _joined(self.similarities, similarities))
+    classes: Mapping[str, HeldOut]
+    rehearsals: Mapping[int, Rehearsal] = field(default_factory=dict)
+    reach: float = 2.0
+    familiar_by: str = FAMILIAR_BY[0]
 
-    def normals(self, class_name: str, rate: float) -> tuple[tuple[float, ...], bool]:
-        """The scores to compare with at a false-alarm rate, and whether they were borrowed from all classes."""
-        own = self.scores[class_name]
-        if smallest_rate(len(own)) <= rate:
-            return own, False
-        return self.everything(), True
+    def with_held_out(self, more: Mapping[str, HeldOut]) -> Self:
+        """The calibration with held-out figures of some classes beside those that it has."""
+        names = dict.fromkeys((*self.classes, *more))
+        nothing = HeldOut()
+        joined = {n: self.classes.get(n, nothing).joined(more.get(n, nothing)).rounded() for n in names}
+        rehearsals = {size: each.rounded(DIGITS) for size, each in self.rehearsals.items()}
+        return replace(self, classes=joined, rehearsals=rehearsals)
 
-    def everything(self) -> tuple[float, ...]:
-        """The scores of all classes' normals, ascending."""
-        return tuple(sorted(score for scores in self.scores.values() for score in scores))
+    def normals(self, class_name: str) -> Normals:
+        """What the scores of a class are compared with, at every rate."""
+        return self._normals[class_name]
 
-    def is_known(self, class_name: str, similarity: float) -> bool:
-        """Whether an image fits a class's name at least half as well as that class's normal images usually do.
+    @cached_property
+    def _normals(self) -> dict[str, Normals]:
+        return {name: self._filled(held_out) for name, held_out in self.classes.items()}
 
-        Our choice: at half the median, 99 % of test images of both shipped checkpoints are known, defective ones
-        included, and 13 % and 27 % of the images of the other checkpoint's products pass for one of its own. A class of
-        one image takes the median of all.
+    def _filled(self, held_out: HeldOut) -> Normals:
+        own, images = weighed(held_out.scores, held_out.changed), len(held_out.scores)
+        played = self._played(images)
+        there = ENOUGH if played else min(ENOUGH, sum(len(each.scores) for each in self.classes.values()))
+        missing = (there - images) * (AS_IT_IS + 1 if held_out.changed else 1)
+        if missing <= 0:
+            return Normals(tuple(sorted(own)), images, images)
+        if played:
+            fill = self.rehearsals[played].expected(held_out.scores, images, missing)
+        else:
+            fill = points([s for each in self.classes.values() for s in weighed(each.scores, each.changed)], missing)
+        rounded = (round(float(score), DIGITS) for score in fill)
+        return Normals(tuple(sorted((*own, *rounded))), there, images, played)
+
+    def _played(self, images: int) -> int | None:
+        """The size among those that were played which stands for classes of so many images: the next smaller one."""
+        sizes = [size for size in self.rehearsals if size <= max(1, images)]
+        return max(sizes, default=None)
+
+    def seen_rates(self, images: int, rate: float) -> tuple[float, float] | None:
+        """How many good images of classes that played so few were flagged at a rate: on the average, and at worst.
+
+        The threshold for each is made from the others, as if it had not played. None where fewer than two played.
         """
-        own = self.similarities[class_name]
-        usual = median(own or [s for similarities in self.similarities.values() for s in similarities])
-        return similarity >= usual - (1 - KNOWN) * abs(usual)
+        played = self._played(images)
+        if played is None or len(self.rehearsals[played].scores) < 2:
+            return None
+        by_class = self.rehearsals[played].scores
+        shares = []
+        for name, scores in by_class.items():
+            others = sorted(s for other, theirs in by_class.items() if other != name for s in theirs)
+            limit = Normals(tuple(others), len(others), 0).threshold(rate)
+            shares.append(sum(score > limit for score in scores) / len(scores))
+        return fmean(shares), max(shares)
+
+    def usual_familiarity(self, class_name: str) -> float:
+        """How familiar images of a class usually are; one of few images leans on the other classes."""
+        own = self.classes[class_name]
+        means = [fmean(each.familiarity) for name, each in self.classes.items() if each.familiarity]
+        if not means:
+            return -1.0
+        images = len(own.scores)
+        trust = images / (images + FAMILIARITY_COUNTS)
+        return trust * (fmean(own.familiarity) if own.familiarity else 0.0) + (1 - trust) * fmean(means)
+
+    def is_known(self, class_name: str, familiarity: float) -> bool:
+        """Whether an image is familiar enough to be one of a class."""
+        return familiarity >= self.usual_familiarity(class_name) - self.reach
 
     def judge(self, score: float, class_name: str, rate: float) -> Judgement:
         """Give the verdict on an image of a class at a false-alarm rate in (0, 1)."""
         if not 0 < rate < 1:
             raise ValueError(f"false_alarm_rate must be in (0, 1), got {rate}")
         score = round(score, DIGITS)
-        normals, borrowed = self.normals(class_name, rate)
-        p = p_value(score, normals)
-        promised = max(rate, smallest_rate(len(normals)))
-        limit = threshold(normals, promised)
+        normals = self.normals(class_name)
+        p, limit = normals.p_value(score), normals.threshold(rate)
+        promised = max(rate, normals.smallest_rate)
         verdict: Verdict = "defect" if score > limit else "borderline" if p <= BORDERLINE * promised else "ok"
+        provisional = normals.own <= FEW
         return Judgement(
             score=score,
             verdict=verdict,
             p_value=p,
             threshold=limit,
-            normals=len(normals),
-            borrowed=borrowed,
+            normals=normals,
             promised_rate=promised,
+            provisional=provisional,
+            seen_rates=self.seen_rates(normals.own, rate) if provisional else None,
         )
-
-
-def _joined(table: Figures, more: Figures) -> dict[str, tuple[float, ...]]:
-    """The figures of every class that one of the tables has, ascending."""
-    names = dict.fromkeys((*table, *more))
-    return {n: tuple(sorted(round(v, DIGITS) for v in (*table.get(n, ()), *more.get(n, ())))) for n in names}
-
-
-def p_value(score: float, normals: tuple[float, ...]) -> float:
-    """(1 + #{normals >= score}) / (n + 1), for ascending normals; small = unusual."""
-    return (1 + len(normals) - bisect_left(normals, score)) / (len(normals) + 1)
-
-
-def smallest_rate(normals: int) -> float:
-    """The smallest false-alarm rate that so many normal images can promise."""
-    return 1 / (normals + 1)
-
-
-def threshold(normals: tuple[float, ...], rate: float) -> float:
-    """The score that a normal image exceeds with probability ``rate`` at most; needs rate >= 1 / (n + 1).
-
-    A score has a p-value of at most ``rate`` exactly if it is greater than the threshold.
-    """
-    if not normals or rate < smallest_rate(len(normals)):
-        raise ValueError(f"{len(normals)} normal images cannot promise a false-alarm rate of {rate}")
-    above = math.floor(rate * (len(normals) + 1) + 1e-9) - 1  # normals that may stand above it
-    return normals[len(normals) - 1 - min(above, len(normals) - 1)]

@@ -24,20 +24,24 @@ def residual_variances(own: Tensor, counts: Tensor, shared: Tensor) -> Tensor:
 
 
 class MapSums(NamedTuple):
-    """Sums over maps (P, N) of a class's images, of P scores each, and over their squares; in double precision."""
+    """Sums over maps (P, N) of a class's images, of P scores each, and over their squares; in double precision.
+
+    Of several versions of an image it is their mean that counts, and the mean of their squares.
+    """
 
     images: int
     first: Tensor
     second: Tensor
 
     @classmethod
-    def of(cls, maps: Tensor) -> "MapSums":
-        """Add up maps (n, P, N)."""
-        return cls(len(maps), maps.sum(0, dtype=torch.double), maps.double().square().sum(0))
+    def of(cls, maps: Tensor, versions: int = 1) -> "MapSums":
+        """Add up maps (n · versions, P, N), the versions of an image one after the other."""
+        maps = maps.double()
+        return cls(len(maps) // versions, maps.sum(0) / versions, maps.square().sum(0) / versions)
 
-    def without(self, one: Tensor) -> "MapSums":
-        """The sums over the others."""
-        return MapSums(self.images - 1, self.first - one, self.second - one.double().square())
+    def minus(self, others: "MapSums") -> "MapSums":
+        """The sums over the images that are not among the others."""
+        return MapSums(self.images - others.images, self.first - others.first, self.second - others.second)
 
     def mean(self) -> Tensor:
         """Mean (P, N) over the images."""
@@ -98,13 +102,13 @@ class ScoreSums(NamedTuple):
     placed: MapSums
 
     @classmethod
-    def of(cls, raw: RawScores) -> "ScoreSums":
-        """Add up the raw scores of n images."""
-        return cls(MapSums.of(raw.memory), MapSums.of(raw.placed))
+    def of(cls, raw: RawScores, versions: int = 1) -> "ScoreSums":
+        """Add up the raw scores of n images, in so many versions each."""
+        return cls(MapSums.of(raw.memory, versions), MapSums.of(raw.placed, versions))
 
-    def without(self, raw: RawScores) -> "ScoreSums":
-        """The sums over the images but one."""
-        return ScoreSums(self.memory.without(raw.memory[0]), self.placed.without(raw.placed[0]))
+    def minus(self, others: "ScoreSums") -> "ScoreSums":
+        """The sums over the images that are not among the others."""
+        return ScoreSums(self.memory.minus(others.memory), self.placed.minus(others.placed))
 
 
 class Pooled(NamedTuple):
@@ -129,15 +133,17 @@ class Pooled(NamedTuple):
         return place_statistics(sums.placed, self.placed)
 
 
-def leave_one_out(within: RawScores, across: RawScores, pooled: Pooled, config: LTADConfig) -> Tensor:
-    """Image scores (n,) of a class's images, each standardised by what is usual for the others.
+def leave_one_out(
+    within: RawScores, across: RawScores, pooled: Pooled, config: LTADConfig, versions: int = 1
+) -> Tensor:
+    """Image scores (n · versions,) of a class's images, each standardised by what is usual for the others.
 
-    within: what is usual at a place is learned from. across: what is scored.
+    within: what is usual at a place is learned from. across: what is scored. Both hold the versions of an image one
+    after the other.
     """
-    scores, sums = across.residual.new_empty(len(across.residual)), ScoreSums.of(within)
-    for i in range(len(scores)):
-        one = torch.tensor([i], device=scores.device)
-        others = sums.without(within.of(one))
+    scores, sums = across.residual.new_empty(len(across.residual)), ScoreSums.of(within, versions)
+    for rows in torch.arange(len(scores), device=scores.device).split(versions):
+        others = sums.minus(ScoreSums.of(within.of(rows), versions))
         usual = pooled.memory_statistics(others), pooled.placed_statistics(others)
-        scores[i] = score_images(standardise(across.of(one), *usual), config).image
+        scores[rows] = score_images(standardise(across.of(rows), *usual), config).image
     return scores

@@ -86,22 +86,28 @@ class LTAD(nn.Module):
         """Cosine similarity of image embeddings (B, J) to every pseudo class name: (B, K)."""
         return embedding @ self.name_features.T
 
+    def familiarity(self, embedding: Tensor, class_ids: Tensor) -> Tensor:
+        """Cosine similarity of image embeddings (B, J) to where images of a class (B,) lie: (B,)."""
+        return (embedding * self.class_embeddings[class_ids]).sum(-1)
+
     def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> LTADOutput:
         """Rebuild, look up and judge every patch of B images, given their feature maps and classes (B,)."""
         patch_features = self.patches(self.patches.standardise(maps))
         return LTADOutput(
             patch_features=patch_features,
             reconstructed_features=self.reconstruction(patch_features),
-            memory_distances=self.look_up(maps, class_ids),
+            memory_distances=look_up(self.memories, maps, class_ids, self.patches.grid_size),
             semantic_logits=self.semantic(patch_features, self.text_features[class_ids]),
         )
 
-    def look_up(self, maps: Sequence[Tensor], class_ids: Tensor) -> Tensor:
-        """Distances to each memory's nearest exemplars, on the grid of the patches: (B, S, N)."""
-        grid = self.patches.grid_size
-        distances = [memory(maps, class_ids)[:, None] for memory in self.memories]
-        fine = [interpolate(d, grid, mode="bilinear", align_corners=False) for d in distances]
-        return torch.cat(fine, dim=1).flatten(2) if fine else maps[0].new_empty(len(class_ids), 0, grid[0] * grid[1])
+
+def look_up(
+    memories: Sequence[PatchMemory], maps: Sequence[Tensor], class_ids: Tensor, grid: tuple[int, int]
+) -> Tensor:
+    """Distances to each memory's nearest exemplars, on the grid of the patches: (B, S, N)."""
+    distances = [memory(maps, class_ids)[:, None] for memory in memories]
+    fine = [interpolate(d, grid, mode="bilinear", align_corners=False) for d in distances]
+    return torch.cat(fine, dim=1).flatten(2) if fine else maps[0].new_empty(len(class_ids), 0, grid[0] * grid[1])
 
 
 def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[PatchFeatures, list[tuple[int, int]]]:

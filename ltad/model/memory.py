@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool2d
 from ltad.model.patches import channel_statistics, image_weights
 
 CANDIDATES = 60_000  # patches of a class among which its exemplars are chosen
+FARTHEST = 512  # candidates among which the next exemplars are looked for
 CHUNK = 64  # images
 LEVELS = 127  # whole steps on either side of 0 that a byte holds
 
@@ -22,19 +23,32 @@ LEVELS = 127  # whole steps on either side of 0 that a byte holds
 def spread_out(points: Tensor, count: int) -> Tensor:
     """Choose points (P, d) that leave none far from a chosen one: their indices (count,), or all where there are fewer.
 
-    Greedy k-centre: after point 0, always the one that is farthest from those chosen before.
+    Greedy k-centre: after point 0, always the one that is farthest from those chosen before. It is looked for among
+    the ``FARTHEST`` first, as long as the farthest of them is farther than all others were: distances only shrink.
     """
     if count >= len(points):
         return torch.arange(len(points), device=points.device)
     squares = points.square().sum(1)
-    to_last, nearest = torch.empty_like(squares), torch.full_like(squares, torch.inf)
-    chosen = torch.zeros(count, dtype=torch.long, device=points.device)
-    for i in range(1, count):
-        last = int(chosen[i - 1])
-        torch.addmv(squares, points, points[last], alpha=-2, out=to_last).add_(squares[last])
-        torch.minimum(nearest, to_last, out=nearest)
-        chosen[i] = nearest.argmax()
-    return chosen
+    chosen = [torch.zeros(1, dtype=torch.long, device=points.device)]
+    nearest, missing = torch.full_like(squares, torch.inf), count - 1
+    while missing:
+        last = chosen[-1]
+        to_last = torch.addmm(squares[:, None] + squares[last], points, points[last].T, alpha=-2)
+        nearest = torch.minimum(nearest, to_last.amin(1))
+        distances, among = nearest.topk(min(FARTHEST, len(points)))
+        others = distances[-1].item()
+        few, own = points[among], squares[among]
+        between = torch.addmm(own[:, None] + own, few, few.T, alpha=-2)
+        picked = [int(distances.argmax())]
+        while len(picked) < missing:
+            distances = torch.minimum(distances, between[picked[-1]])
+            farthest, index = distances.max(0)
+            if farthest.item() <= others:
+                break
+            picked.append(int(index))
+        chosen.append(among[torch.tensor(picked, device=among.device)])
+        missing -= len(picked)
+    return torch.cat(chosen)
 
 
 def nearest_distance(patches: Tensor, exemplars: Tensor) -> Tensor:
@@ -91,6 +105,23 @@ class PatchMemory(nn.Module):
         self.exemplars.copy_(self._in_steps(chosen))
 
     @torch.no_grad()
+    def alone(self, maps: Sequence[Tensor], generator: torch.Generator, candidates: int) -> "PatchMemory":
+        """A memory of one class, chosen among so many patches of these images, in the same coordinates."""
+        one = PatchMemory(
+            self.layer,
+            len(self.mean),
+            pool=self.pool,
+            dim=self.basis.shape[1],
+            classes=1,
+            exemplars=self.exemplars.shape[1],
+        ).to(self.mean.device)
+        for mine, its in ((self.mean, one.mean), (self.basis, one.basis), (self.step, one.step)):
+            its.copy_(mine)
+        chosen = self._choose(self._candidates(maps[self.layer], generator, candidates))
+        one.exemplars[0] = self._in_steps(chosen).to(one.exemplars.dtype)
+        return one
+
+    @torch.no_grad()
     def remember_class(self, maps: Sequence[Tensor], class_id: int, generator: torch.Generator, *, keep: bool) -> None:
         """Choose the exemplars of one class among the patches of its images, given all their maps, and its own.
 
@@ -102,9 +133,9 @@ class PatchMemory(nn.Module):
             candidates = torch.cat([self.exemplars[class_id] * self.step, candidates])
         self.exemplars[class_id] = self._in_steps(self._choose(candidates)).to(self.exemplars.dtype)
 
-    def _candidates(self, layer: Tensor, generator: torch.Generator) -> Tensor:
-        """Coordinates (P, d) of about ``CANDIDATES`` patches of a class's maps (n, C, h, w)."""
-        share = -(-CANDIDATES // len(layer))
+    def _candidates(self, layer: Tensor, generator: torch.Generator, count: int = CANDIDATES) -> Tensor:
+        """Coordinates (P, d) of about so many patches of a class's maps (n, C, h, w)."""
+        share = -(-count // len(layer))
         return torch.cat([_some(self.coordinates(m[None]).flatten(0, 2), share, generator) for m in layer])
 
     def _choose(self, candidates: Tensor) -> Tensor:

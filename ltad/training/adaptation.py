@@ -15,7 +15,7 @@ import torch
 
 from ltad.checkpoint.card import CheckpointCard, Parent
 from ltad.checkpoint.folder import Checkpoint, save_checkpoint
-from ltad.config import AdaptConfig
+from ltad.config import AdaptConfig, HarmlessConfig
 from ltad.data import Sample
 from ltad.errors import DatasetError
 from ltad.foundation.base import FoundationModel
@@ -25,7 +25,7 @@ from ltad.machine import CPU
 from ltad.model.ltad import LTAD
 from ltad.progress import Progress, Stage
 from ltad.training.folds import fit_folds
-from ltad.training.images import see
+from ltad.training.images import copy, encode_samples
 from ltad.training.normals import fit_class_statistics
 from ltad.training.optimisation import StageFolder
 from ltad.training.student import Student, Watch, steps_of, watched
@@ -66,6 +66,7 @@ def adapt(
     *,
     command: str,
     start: str | None = None,
+    harmless: HarmlessConfig | None = None,
     resume: bool = False,
     store: Store | None = None,
     progress: Progress,
@@ -74,6 +75,7 @@ def adapt(
     """Teach a checkpoint a class from good images of it, and write the new checkpoint's folder.
 
     start: a word for a new class, from which its name starts; None = the name that its images are most like.
+    harmless: what may change in its photographs; None = what may in the parent's.
     Stage states lie in ``output/.training`` until the checkpoint is whole; with ``resume`` those of the same
     adaptation are gone on with. store: where the images' features are kept, too. watch: shown the first image, every
     few steps of phase 2. Raises DatasetError for fewer than ``FEWEST`` images.
@@ -89,9 +91,13 @@ def adapt(
     class_id = names.index(class_name)
     samples = [replace(sample, class_name=class_name) for sample in samples]
     read = hashlib.sha256("\n".join(sample.name for sample in samples).encode()).hexdigest()[:16]
+    config = replace(card.config, seed=seed, harmless=harmless or card.config.harmless)
     identity = [vars(settings), card.sha256(), foundation.fingerprint.to_dict(), class_name, start, read]
+    identity.append(vars(config.harmless))
     with StageFolder(output, identity, resume=resume) as stages:
-        images = see(samples, names, Encoder(foundation, store), card.config.views, seed, progress)
+        encoder = Encoder(foundation, store)
+        features = encode_samples(samples, names, encoder, progress)
+        images = copy(samples, features, encoder, config, progress)
         first = images.features.batch(torch.zeros_like(images.features.class_ids[:1]), foundation.device)
 
         def learn(seen: Features, fold: int | None) -> LTAD:
@@ -100,7 +106,7 @@ def adapt(
             return student.learn(start, stages, told)
 
         folds, final = fit_folds(images, FOLDS, seed, learn)
-        normal, held_out = fit_class_statistics(folds, images.features, parent.statistics.to(CPU), card.config)
+        normals = fit_class_statistics(folds, images.judged(), parent.statistics.to(CPU), card.config)
         before = 0 if is_new else card.classes[class_id].n_train
         adapted = CheckpointCard(
             path=output,
@@ -108,12 +114,12 @@ def adapt(
             foundation=card.foundation,
             classes=card.classes_with(class_name, len(samples)),
             data=card.data.with_images(class_name, read, is_new=is_new, command=command),
-            calibration=card.calibration.with_figures(*held_out.by_class((class_name,))),
+            calibration=card.calibration.with_held_out(normals.by_class((class_name,))),
             metrics=None,
             parent=Parent(name=card.name, sha256=card.sha256()),
         )
         share = len(samples) / (len(samples) + before)
-        statistics = _with_class(parent.statistics.to(CPU), normal, class_id, share)
+        statistics = _with_class(parent.statistics.to(CPU), normals.statistics, class_id, share)
         checkpoint = Checkpoint(card=adapted, model=final, statistics=statistics.to(foundation.device))
         save_checkpoint(checkpoint)
     return checkpoint

@@ -12,7 +12,7 @@ from ltad.training.images import TrainingImages
 
 
 class Fold(NamedTuple):
-    """A model and the images (indices into the features) that it has not seen."""
+    """A model and the images (indices) that it has not seen."""
 
     model: LTAD
     unseen: Tensor

@@ -6,25 +6,76 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ltad.config import ViewsConfig
+from ltad.config import LTADConfig
 from ltad.data import Sample
 from ltad.foundation.features import Encoder, Features
+from ltad.machine import CPU
 from ltad.progress import Progress, Stage
-from ltad.training.views import Views, make_views
+from ltad.training.copies import Copies, make_copies, ranks_wanted
+
+
+class Judged(NamedTuple):
+    """n images as they are judged: a row of each version, as it is and, where harmless change is normal, changed.
+
+    The versions of an image follow each other. changed: a copy of each image, in their order; None = as they are.
+    """
+
+    images: Features
+    changed: Features | None
+
+    @property
+    def versions(self) -> int:
+        """Rows of each image."""
+        return 1 if self.changed is None else 2
+
+    @property
+    def class_ids(self) -> Tensor:
+        """Classes of the rows (n · versions,)."""
+        return self.images.class_ids.repeat_interleave(self.versions)
+
+    def rows(self, images: Tensor) -> Tensor:
+        """The rows of images (m,): (m · versions,)."""
+        return (images[:, None] * self.versions + torch.arange(self.versions)).flatten()
+
+    def batch(self, rows: Tensor, device: torch.device = CPU) -> Features:
+        """Some of the rows in full precision on a device, to compute with."""
+        if self.changed is None:
+            return self.images.batch(rows, device)
+        is_changed = rows % 2 == 1
+        both = self.images.take(rows[~is_changed] // 2).join(self.changed.take(rows[is_changed] // 2))
+        return both.batch(is_changed.long().argsort(stable=True).argsort(), device)
+
+    def take(self, images: Tensor) -> "Judged":
+        """Some of the images."""
+        return Judged(self.images.take(images), self.changed and self.changed.take(images))
 
 
 class TrainingImages(NamedTuple):
-    """Features of the n images as they are, in the order of their samples, and their copies, where there are any."""
+    """Features of the n images as they are, in the order of their samples, and their copies, where there are any.
+
+    ranks: of each image (n,), under which a copy is learned from; further ones are of use where a class of many plays
+    one of few.
+    """
 
     features: Features
-    views: Views | None
+    copies: Copies | None
+    ranks: Tensor
 
-    def where(self, seen: Tensor) -> Features:
-        """The images that are seen (n,), and the copies of them."""
+    def where(self, seen: Tensor, ranks: int | None = None) -> Features:
+        """The images that are seen (n,), and their copies up to the usual rank, or up to the one that is given."""
         images = self.features.take(seen.nonzero()[:, 0])
-        if self.views is None:
+        if self.copies is None:
             return images
-        return images.join(self.views.features.take(seen[self.views.sources].nonzero()[:, 0]))
+        under = self.ranks[self.copies.sources] if ranks is None else ranks
+        chosen = seen[self.copies.sources] & (self.copies.ranks < under)
+        return images.join(self.copies.features.take(chosen.nonzero()[:, 0]))
+
+    def judged(self) -> Judged:
+        """The images as they are judged: the first copy of each stands for it after harmless change."""
+        if self.copies is None or not (self.copies.ranks == 0).any():
+            return Judged(self.features, None)
+        first = (self.copies.ranks == 0).nonzero()[:, 0]
+        return Judged(self.features, self.copies.features.take(first[self.copies.sources[first].argsort()]))
 
 
 def encode_samples(
@@ -36,14 +87,18 @@ def encode_samples(
     return encoder.features(images, class_ids, Stage("encode"), progress)
 
 
-def see(
+def copy(
     samples: Sequence[Sample],
-    class_names: Sequence[str],
+    features: Features,
     encoder: Encoder,
-    config: ViewsConfig,
-    seed: int,
+    config: LTADConfig,
     progress: Progress,
+    needed: dict[int, int] | None = None,
 ) -> TrainingImages:
-    """Encode every image, and make the copies that classes of few may have."""
-    features = encode_samples(samples, class_names, encoder, progress)
-    return TrainingImages(features, make_views(samples, features, encoder, config, seed, progress))
+    """Add the copies that are normal, too. needed: how many of an image (by index) are, where that is more than usual.
+
+    features: of the samples, in their order.
+    """
+    made = make_copies(samples, features, encoder, config, needed or {}, progress)
+    counts = features.class_ids.bincount()[features.class_ids].tolist()
+    return TrainingImages(features, made, torch.tensor([ranks_wanted(count, config) for count in counts]))

@@ -1,7 +1,8 @@
 """Learn what is normal from images that the scoring model has not seen.
 
 The normals are dealt into folds; for each fold a model is trained on the others, by the same recipe as the final one.
-So every normal image, even of a class with three, gets a score that is not flattered by training on it.
+So every normal image, even of a class with three, gets a score that is not flattered by training on it. Where harmless
+change is normal, it is judged as it is and changed.
 """
 
 from collections.abc import Iterator
@@ -11,32 +12,36 @@ import torch
 from torch import Tensor
 
 from ltad.config import LTADConfig
-from ltad.foundation.features import ENCODE_BATCH, Features
+from ltad.foundation.features import ENCODE_BATCH
+from ltad.judging.calibration import HeldOut
 from ltad.judging.scoring import FORMS, RawScores, ScoreStatistics, neutral_statistics, raw_scores, score_images
 from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out, residual_variances
+from ltad.machine import CPU
 from ltad.model.ltad import LTAD, LTADOutput
 from ltad.training.folds import Fold
+from ltad.training.images import Judged
 from ltad.training.moments import Moments, total_of
 
 
-class HeldOut(NamedTuple):
-    """What normal images that no model had seen are like: image scores (n,), and similarities (n,) to their own name.
+class Normals(NamedTuple):
+    """What is normal: the statistics of classes, and the held-out figures of each; a class of one image has none.
 
-    Lists of such tensors, one for each class; a class of one image has none.
+    across: raw scores of all rows that were judged, by models that had not seen them, and pooled: what classes of few
+    borrow; None where scores are not standardised.
     """
 
-    scores: list[Tensor]
-    similarities: list[Tensor]
+    statistics: ScoreStatistics
+    held_out: list[HeldOut]
+    across: RawScores | None
+    pooled: Pooled | None
 
-    def by_class(self, class_names: tuple[str, ...]) -> list[dict[str, list[float]]]:
-        """Scores, then similarities, as numbers under their classes' names."""
-        return [{name: values.tolist() for name, values in zip(class_names, part, strict=True)} for part in self]
+    def by_class(self, class_names: tuple[str, ...]) -> dict[str, HeldOut]:
+        """The held-out figures under their classes' names."""
+        return dict(zip(class_names, self.held_out, strict=True))
 
 
 @torch.no_grad()
-def fit_statistics(
-    folds: list[Fold], final: LTAD, features: Features, config: LTADConfig
-) -> tuple[ScoreStatistics, HeldOut]:
+def fit_statistics(folds: list[Fold], final: LTAD, judged: Judged, config: LTADConfig) -> Normals:
     """Fit the statistics of normal scores, and give each class's held-out figures.
 
     No image judges itself: its residuals are whitened, and its score standardised, by other images only. A class of
@@ -44,51 +49,71 @@ def fit_statistics(
     The models score on their device; what is counted is counted in host memory, since not every device has double
     precision. The statistics are exact in half precision.
     """
-    alone = (features.class_ids.bincount()[features.class_ids] == 1).nonzero()[:, 0]
+    class_ids = judged.images.class_ids
+    alone = (class_ids.bincount()[class_ids] == 1).nonzero()[:, 0]
     everyone = [*folds, Fold(final, alone)]
-    members = [(features.class_ids == k).nonzero()[:, 0] for k in range(int(features.class_ids.max()) + 1)]
+    members = [(class_ids == k).nonzero()[:, 0] for k in range(int(class_ids.max()) + 1)]
     scored = [images if len(images) > 1 else images[:0] for images in members]
     if not FORMS[config.scoring.form].is_standardised:
-        scores, similarity = _unstandardised(everyone, features, config)
-        return _neutral(everyone, features), HeldOut([scores[m] for m in scored], [similarity[m] for m in scored])
-    moments = [_class_moments(fold, features) for fold in everyone]
+        scores, familiarity = _unstandardised(everyone, judged, config)
+        held_out = [_figures(judged, m, scores[judged.rows(m)], familiarity) for m in scored]
+        return Normals(_neutral(everyone, judged), held_out, None, None)
+    moments = [_class_moments(fold, judged) for fold in everyone]
     shared, basis = torch.linalg.eigh(total_of(moments).covariance().mean(0))
     along = [part.along(basis) for part in moments]
-    maps = _held_out_maps(everyone, along, basis, shared, features, config)
-    sums = [ScoreSums.of(maps.within.of(images)) for images in members]
+    maps = _held_out_maps(everyone, along, basis, shared, judged, config)
+    rows = [judged.rows(images) for images in members]
+    sums = [ScoreSums.of(maps.within.of(each), judged.versions) for each in rows]
     pooled = Pooled.of(sums)
     normal = [(*pooled.memory_statistics(each), *pooled.placed_statistics(each)) for each in sums]
     total = total_of(along)
     variance = residual_variances(total.variance(), total.counts, shared)
     by_class = (torch.stack(parts) for parts in zip(*normal, strict=True))
     statistics = _in_half(basis, total.mean(), variance, *by_class)
-    left_out = [leave_one_out(maps.within.of(m), maps.across.of(m), pooled, config) for m in scored]
-    return statistics, HeldOut(left_out, [maps.similarity[images] for images in scored])
+    held_out = [_standardised(judged, images, maps, pooled, config) for images in scored]
+    return Normals(statistics, held_out, maps.across, pooled)
 
 
 @torch.no_grad()
-def fit_class_statistics(
-    folds: list[Fold], features: Features, parent: ScoreStatistics, config: LTADConfig
-) -> tuple[ScoreStatistics, HeldOut]:
+def fit_class_statistics(folds: list[Fold], judged: Judged, parent: ScoreStatistics, config: LTADConfig) -> Normals:
     """Fit the statistics of one class's images (two at least) beside those of a parent's classes.
 
     Gives them as a table of one class, and its held-out figures. What a class of few images borrows is the average of
     the parent's classes; directions of residuals are the parent's.
     """
+    everyone, first = torch.arange(len(judged.images.class_ids)), judged.class_ids[:1]
     if not FORMS[config.scoring.form].is_standardised:
-        scores, similarity = _unstandardised(folds, features, config)
-        return parent.of(torch.zeros_like(features.class_ids[:1])), HeldOut([scores], [similarity])
+        scores, familiarity = _unstandardised(folds, judged, config)
+        own = parent.of(torch.zeros_like(first))
+        return Normals(own, [_figures(judged, everyone, scores, familiarity)], None, None)
     shared = parent.residual_variance.mean(0)
-    along = [_class_moments(fold, features).along(parent.basis) for fold in folds]
-    maps = _held_out_maps(folds, along, parent.basis, shared, features, config)
+    along = [_class_moments(fold, judged).along(parent.basis) for fold in folds]
+    maps = _held_out_maps(folds, along, parent.basis, shared, judged, config)
     memory = parent.memory_mean.mean(0), parent.memory_std.square().mean(0)
     pooled = Pooled(memory, (parent.mean.mean((0, 2)), parent.std.square().mean((0, 2))))
-    sums = ScoreSums.of(maps.within)
-    own = total_of(along).of(features.class_ids[:1])
-    variance = residual_variances(own.variance(), own.counts, shared)
+    sums = ScoreSums.of(maps.within, judged.versions)
+    total = total_of(along).of(first)
+    variance = residual_variances(total.variance(), total.counts, shared)
     normal = (part[None] for part in (*pooled.memory_statistics(sums), *pooled.placed_statistics(sums)))
-    statistics = _in_half(parent.basis, own.mean(), variance, *normal)
-    return statistics, HeldOut([leave_one_out(maps.within, maps.across, pooled, config)], [maps.similarity])
+    statistics = _in_half(parent.basis, total.mean(), variance, *normal)
+    return Normals(statistics, [_standardised(judged, everyone, maps, pooled, config)], maps.across, pooled)
+
+
+def _standardised(judged: Judged, images: Tensor, maps: "_HeldOutMaps", pooled: Pooled, config: LTADConfig) -> HeldOut:
+    """The figures of a class's images, each standardised by the others."""
+    rows = judged.rows(images)
+    scores = leave_one_out(maps.within.of(rows), maps.across.of(rows), pooled, config, judged.versions)
+    return _figures(judged, images, scores, maps.familiarity)
+
+
+def _figures(judged: Judged, images: Tensor, scores: Tensor, familiarity: Tensor) -> HeldOut:
+    """A class's held-out figures: scores are those of its rows, familiarity that of all rows."""
+    by_version = scores.view(-1, judged.versions).T
+    return HeldOut(
+        scores=tuple(by_version[0].tolist()),
+        changed=tuple(by_version[1:].flatten().tolist()),
+        familiarity=tuple(familiarity[judged.rows(images)].tolist()),
+    )
 
 
 def _in_half(*parts: Tensor) -> ScoreStatistics:
@@ -96,35 +121,37 @@ def _in_half(*parts: Tensor) -> ScoreStatistics:
     return ScoreStatistics(*(part.half().float() for part in parts))
 
 
-def _neutral(folds: list[Fold], features: Features) -> ScoreStatistics:
+def _neutral(folds: list[Fold], judged: Judged) -> ScoreStatistics:
     patches, memories = folds[0].model.patches, len(folds[0].model.memories)
     places = patches.grid_size[0] * patches.grid_size[1]
-    classes, device = int(features.class_ids.max()) + 1, features.class_ids.device
-    return neutral_statistics(classes, memories, patches.feature_dim, places, device)
+    return neutral_statistics(int(judged.class_ids.max()) + 1, memories, patches.feature_dim, places, CPU)
 
 
-def _unstandardised(folds: list[Fold], features: Features, config: LTADConfig) -> tuple[Tensor, Tensor]:
-    """Held-out image scores (n,) and similarities (n,) where nothing is standardised."""
-    neutral, grid = _neutral(folds, features), folds[0].model.patches.grid_size
-    scores, similarity = (features.embeddings.new_empty(len(features.class_ids)) for _ in range(2))
+def _unstandardised(folds: list[Fold], judged: Judged, config: LTADConfig) -> tuple[Tensor, Tensor]:
+    """Held-out image scores, and how familiar images are, of all rows, where nothing is standardised."""
+    neutral, grid, class_ids = _neutral(folds, judged), folds[0].model.patches.grid_size, judged.class_ids
+    scores, familiarity = torch.empty(len(class_ids)), torch.empty(len(class_ids))
     for fold in folds:
-        for chunk, output in _outputs(fold, features):
-            raw = raw_scores(output, neutral.of(features.class_ids[chunk]), config, grid)
+        for chunk, output in _outputs(fold, judged):
+            raw = raw_scores(output, neutral.of(class_ids[chunk]), config, grid)
             scores[chunk] = score_images(raw, config).image
-            similarity[chunk] = _own_similarity(fold, features, chunk)
-    return scores, similarity
+            familiarity[chunk] = _familiarity(fold, judged, chunk)
+    return scores, familiarity
 
 
-def _own_similarity(fold: Fold, features: Features, chunk: Tensor) -> Tensor:
-    """How similar images are to their own class's name: (B,)."""
-    similarities = fold.model.match(features.embeddings[chunk].to(fold.model.device)).cpu()
-    return similarities.gather(1, features.class_ids[chunk, None])[:, 0]
+def _familiarity(fold: Fold, judged: Judged, chunk: Tensor) -> Tensor:
+    """How similar rows are to where their own class's images lie: (B,)."""
+    some = judged.batch(chunk, fold.model.device)
+    return fold.model.familiarity(some.embeddings, some.class_ids).cpu()
 
 
-def _outputs(fold: Fold, features: Features) -> Iterator[tuple[Tensor, LTADOutput]]:
-    """Pass the images that a model has not seen through it, a chunk at a time; what comes out lies in host memory."""
-    for chunk in fold.unseen.split(ENCODE_BATCH):
-        batch = features.batch(chunk, fold.model.device)
+def _outputs(fold: Fold, judged: Judged) -> Iterator[tuple[Tensor, LTADOutput]]:
+    """Pass what a model has not seen through it, some rows at a time; what comes out lies in host memory.
+
+    The versions of an image are always together.
+    """
+    for chunk in judged.rows(fold.unseen).split(ENCODE_BATCH - ENCODE_BATCH % judged.versions):
+        batch = judged.batch(chunk, fold.model.device)
         yield chunk, LTADOutput(*(part.cpu() for part in fold.model(batch.maps, batch.class_ids)))
 
 
@@ -132,21 +159,21 @@ def _residuals(output: LTADOutput) -> Tensor:
     return output.reconstructed_features - output.patch_features  # (B, N, D)
 
 
-def _class_moments(fold: Fold, features: Features) -> Moments:
-    """The moments of each class's images that a model has not seen."""
-    classes, dim = int(features.class_ids.max()) + 1, fold.model.patches.feature_dim
-    zeros = features.embeddings.new_zeros
-    total = Moments(zeros(classes, dim), zeros(classes, dim, dim), zeros(classes))
-    for chunk, output in _outputs(fold, features):
+def _class_moments(fold: Fold, judged: Judged) -> Moments:
+    """The moments of each class's images that a model has not seen; the versions of an image count as one."""
+    class_ids = judged.class_ids
+    classes, dim = int(class_ids.max()) + 1, fold.model.patches.feature_dim
+    total = Moments(torch.zeros(classes, dim), torch.zeros(classes, dim, dim), torch.zeros(classes))
+    for chunk, output in _outputs(fold, judged):
         residuals = _residuals(output)
         each = residuals.mean(1), residuals.mT @ residuals / residuals.shape[1], residuals.new_ones(len(residuals))
         for sums, parts in zip(total, each, strict=True):
-            sums.index_add_(0, features.class_ids[chunk], parts)
+            sums.index_add_(0, class_ids[chunk], parts / judged.versions)
     return total
 
 
 class _HeldOutMaps(NamedTuple):
-    """Raw scores of n held-out images, and the similarity (n,) of each to its own class's name.
+    """Raw scores of all rows that are judged, and how familiar each is (n · versions,).
 
     within: whitened by the residuals that the same model left on the class's other images: what is usual at a place.
     across: whitened by those of other models, as a new image will be: what its score will be like. This one is the
@@ -155,30 +182,36 @@ class _HeldOutMaps(NamedTuple):
 
     within: RawScores
     across: RawScores
-    similarity: Tensor
+    familiarity: Tensor
 
 
 def _held_out_maps(
-    folds: list[Fold], moments: list[Moments], basis: Tensor, shared: Tensor, features: Features, config: LTADConfig
+    folds: list[Fold], moments: list[Moments], basis: Tensor, shared: Tensor, judged: Judged, config: LTADConfig
 ) -> _HeldOutMaps:
-    """Score every held-out image; moments are those along the shared directions, shared their variances (D,)."""
-    model, n = folds[0].model, len(features.class_ids)
-    grid, memories = model.patches.grid_size, len(model.memories)
-    places, empty = grid[0] * grid[1], features.embeddings.new_empty
+    """Score everything that is held out; moments are those along the shared directions, shared their variances (D,)."""
+    model, class_ids = folds[0].model, judged.class_ids
+    n, grid, memories = len(class_ids), model.patches.grid_size, len(model.memories)
+    places, empty = grid[0] * grid[1], torch.empty
     within, across = (RawScores(empty(n, memories, places), empty(n, places), empty(n, places)) for _ in range(2))
-    similarity = empty(n)
+    familiarity = empty(n)
     total = total_of(moments)
     neutral = neutral_statistics(len(total.counts), memories, len(shared), places, basis.device)._replace(basis=basis)
     for fold, own in zip(folds, moments, strict=True):
         rest = total.minus(own)
-        for chunk, output in _outputs(fold, features):
-            ids = features.class_ids[chunk]
-            along = _residuals(output) @ basis
-            others = own.of(ids).minus(Moments(along.mean(1), along.square().mean(1), along.new_ones(len(ids))))
+        for chunk, output in _outputs(fold, judged):
+            ids = class_ids[chunk]
+            others = own.of(ids).minus(_of_images(_residuals(output) @ basis, judged.versions))
             for kept, usual in ((within, others), (across, rest.of(ids))):
                 variance = residual_variances(usual.variance(), usual.counts, shared)
                 normal = neutral.of(ids)._replace(residual_mean=usual.mean(), residual_variance=variance)
-                for all_images, these in zip(kept, raw_scores(output, normal, config, grid), strict=True):
-                    all_images[chunk] = these
-            similarity[chunk] = _own_similarity(fold, features, chunk)
-    return _HeldOutMaps(within, across, similarity)
+                for all_rows, these in zip(kept, raw_scores(output, normal, config, grid), strict=True):
+                    all_rows[chunk] = these
+            familiarity[chunk] = _familiarity(fold, judged, chunk)
+    return _HeldOutMaps(within, across, familiarity)
+
+
+def _of_images(along: Tensor, versions: int) -> Moments:
+    """Moments along the shared directions of the image that each of the rows (B, N, D) is a version of."""
+    first, second = along.mean(1), along.square().mean(1)
+    first, second = (m.unflatten(0, (-1, versions)).mean(1).repeat_interleave(versions, 0) for m in (first, second))
+    return Moments(first, second, along.new_ones(len(along)))

@@ -13,14 +13,17 @@ from ltad.data.longtail import tail_classes
 from ltad.errors import DatasetError
 from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Encoder, Features, Store
-from ltad.judging.calibration import Calibration
+from ltad.judging.calibration import DIGITS, Calibration
+from ltad.machine import CPU
 from ltad.model.ltad import LTAD, build_model
 from ltad.progress import Progress
+from ltad.training.familiarity import reach
 from ltad.training.folds import fit_folds
-from ltad.training.images import see
+from ltad.training.images import copy, encode_samples
 from ltad.training.normals import fit_statistics
 from ltad.training.optimisation import StageFolder
 from ltad.training.phases import fit
+from ltad.training.rehearsal import copies_needed, plays, rehearse
 
 
 def train(
@@ -52,9 +55,16 @@ def train(
             how_long = shorter if fold else config
             return fit(seen, foundation, counts, how_long, fold=fold, folder=stages, progress=progress)
 
-        images = see(dataset.train, names, Encoder(foundation, store), config.views, config.seed, progress)
+        encoder = Encoder(foundation, store)
+        features = encode_samples(dataset.train, names, encoder, progress)
+        listed = plays(features.class_ids, config.seed)
+        images = copy(dataset.train, features, encoder, config, progress, copies_needed(listed, config))
+        judged = images.judged()
         folds, final = fit_folds(images, config.calibration.folds, config.seed, learn)
-        statistics, held_out = fit_statistics(folds, final, images.features, config)
+        normals = fit_statistics(folds, final, judged, config)
+        rehearsals = rehearse(listed, images, judged, final, normals, names, config, progress)
+        calibration = Calibration({}, rehearsals).with_held_out(normals.by_class(names))
+        reached = reach(calibration, names, features, final.class_embeddings.to(CPU))
         tail = tail_classes(counts)
         card = CheckpointCard(
             path=output,
@@ -62,9 +72,9 @@ def train(
             foundation=foundation.fingerprint,
             classes=tuple(ClassCard(name=n, n_train=counts[n], group="tail" if n in tail else "head") for n in names),
             data=data,
-            calibration=Calibration({}, {}).with_figures(*held_out.by_class(names)),
+            calibration=replace(calibration, reach=round(reached, DIGITS)),
             metrics=None,
         )
-        checkpoint = Checkpoint(card=card, model=final, statistics=statistics.to(foundation.device))
+        checkpoint = Checkpoint(card=card, model=final, statistics=normals.statistics.to(foundation.device))
         save_checkpoint(checkpoint)
     return checkpoint

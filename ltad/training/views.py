@@ -1,19 +1,16 @@
-"""Turned and mirrored copies of a class's few images, where its own images show that such copies are normal.
+"""Which turns leave a class what it is: its own images say so.
 
-Our addition to the paper, for the tail: seven screws that lie anyhow become fifty-six. Whether a turn leaves a class
-what it is cannot be known beforehand (a connector upside down is a defect), so the normals decide: a turned image must
-be about as near to other images of its class as they are to each other.
+Whether a part may be turned or mirrored cannot be known beforehand (a connector upside down is a defect), so the
+normals decide: a turned image must be about as near to other images of its class as they are to each other.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ltad.config import ViewsConfig
 from ltad.data import Sample
 from ltad.foundation.features import Encoder, Features
 from ltad.model.memory import nearest_distance
@@ -25,45 +22,10 @@ PROBED = 12  # images of a class that are asked about its turns
 PROBE_STRIDE = 16  # pixels: patches of about this stride are compared
 
 
-class Views(NamedTuple):
-    """Features of the copies, and which training image (copies,) each was made of."""
-
-    features: Features
-    sources: Tensor
-
-
 def turned(image: Tensor, turn: int) -> Tensor:
     """Turn an image (3, S, S) by 90 degrees ``turn`` times, and mirror it if ``turn`` is 4 or more."""
     quarter = torch.rot90(image, turn % 4, (1, 2))
     return quarter.flip(2) if turn >= 4 else quarter
-
-
-def make_views(
-    samples: Sequence[Sample],
-    features: Features,
-    encoder: Encoder,
-    config: ViewsConfig,
-    seed: int,
-    progress: Progress,
-) -> Views | None:
-    """Make the copies that classes of few images may have; None where there are none.
-
-    features: of the samples, in their order.
-    """
-    chosen: list[tuple[int, int]] = []
-    for class_id in features.class_ids.unique().tolist():
-        members = (features.class_ids == class_id).nonzero()[:, 0]
-        missing = config.wanted - len(members)
-        if missing > 0 and len(members) > 1:
-            turns = symmetries(samples, features, members, encoder, config.tolerance, progress)
-            pairs = [(int(member), turn) for member in members for turn in turns]
-            order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
-            chosen += [pairs[i] for i in sorted(order[:missing].tolist())]
-    if not chosen:
-        return None
-    sources = torch.tensor([member for member, _ in chosen], device=features.class_ids.device)
-    images, class_ids = _turned_images(samples, chosen, encoder), features.class_ids[sources]
-    return Views(encoder.features(images, class_ids, Stage("views"), progress, keep=False), sources)
 
 
 def symmetries(

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app import viewer
 from ltad.inspection.predictor import Predictor
-from ltad.judging.calibration import DIGITS, Calibration
+from ltad.judging.calibration import DIGITS, Calibration, HeldOut
 from ltad.judging.regions import REGION_GRID, find_regions
 from ltad.photos.frame import map_to_image
 from tests.toys import BROWSER_MARKS, toy_picture
@@ -39,19 +39,18 @@ def test_verdicts_are_those_of_the_core_at_every_rate(page: Page, own: int) -> N
     generator = np.random.default_rng(own)
     drawn = {"a": generator.normal(size=own), "b": generator.normal(1, 2, size=60)}
     scores = {name: tuple(sorted(values.round(DIGITS).tolist())) for name, values in drawn.items()}
-    calibration = Calibration(scores, {"a": (), "b": ()})
-    everything = sorted(scores["a"] + scores["b"])
-    asked = [*generator.normal(size=20).round(DIGITS), *generator.choice(everything, 10)]  # ties, too
+    calibration = Calibration({name: HeldOut(theirs) for name, theirs in scores.items()})
+    normals = calibration.normals("a")
+    asked = [*generator.normal(size=20).round(DIGITS), *generator.choice(normals.scores, 10)]  # ties, too
     rates = [1e-4, 0.003, 1 / 61, 0.02, 1 / 41, 0.05, 0.1, 1 / 8, 0.3, 0.5]
     theirs = page.evaluate(
-        "([own, all, scores, rates]) => rates.map((rate) => scores.map((s) => core.judge(s, { own, all }, rate)))",
-        [list(scores["a"]), everything, asked, rates],
+        "([calibration, scores, rates]) => rates.map((rate) => scores.map((s) => core.judge(s, calibration, rate)))",
+        [vars(normals), asked, rates],
     )
     for rate, row in zip(rates, theirs, strict=True):
         for score, there in zip(asked, row, strict=True):
             here = calibration.judge(score, "a", rate)
-            assert (there["verdict"], there["borrowed"]) == (here.verdict, here.borrowed)
-            assert len(there["normals"]) == here.normals
+            assert there["verdict"] == here.verdict
             figures = there["pValue"], there["threshold"], there["promised"]
             assert figures == pytest.approx((here.p_value, here.threshold, here.promised_rate))
 
@@ -59,8 +58,8 @@ def test_verdicts_are_those_of_the_core_at_every_rate(page: Page, own: int) -> N
 def test_the_threshold_can_be_dragged_to_every_normal_score(page: Page) -> None:
     own = sorted(np.random.default_rng(0).normal(size=30).tolist())
     reached = page.evaluate(
-        "([own]) => own.map((s) => core.judge(0, { own, all: own }, core.rateAt(s, { own, all: own }, 0.2)).threshold)",
-        [own],
+        "([own]) => own.scores.map((s) => core.judge(0, own, core.rateAt(s, own)).threshold)",
+        [{"scores": own, "images": len(own)}],
     )
     assert reached[15:] == own[15:]  # beyond the largest rate it stays there
 

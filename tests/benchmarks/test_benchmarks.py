@@ -17,6 +17,7 @@ from benchmarks.images import encode_once, shrink
 from ltad.config import LTADConfig
 from ltad.data import Dataset, Sample
 from ltad.evaluation.table import FIGURES, evaluate
+from ltad.evaluation.working_point import WORKING_POINT
 from ltad.foundation import FoundationModel
 from ltad.foundation.features import Encoder
 from ltad.inspection.predictor import Predictor
@@ -165,6 +166,8 @@ def test_a_comparison_holds_every_method(command: list[str], built: dict[str, ri
         assert 0 <= entry["mean"]["all"]["image_auroc"] <= 1
         assert entry["seconds"] >= 0 and entry["bytes"] > 0
         assert (entry["mean"]["all"]["class_accuracy"] is None) == (not name.startswith("LTAD"))
+        # A rival has scores, and no threshold of its own: LTAD's must not judge them.
+        assert all((entry["mean"]["all"][key] is None) == (not name.startswith("LTAD")) for key in WORKING_POINT)
     silent = run["methods"]["zero-shot, by class"]["mean"]["all"]
     assert all((silent[key] is None) == (not key.startswith("image")) for key in FIGURES)
 
@@ -250,8 +253,11 @@ def test_the_ablation_measures_its_rows(command: list[str], capsys: pytest.Captu
 def test_the_curves_are_those_of_a_training_and_can_be_drawn_again(command: list[str]) -> None:
     data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
     output, figure = (output_of(command).with_name(f"curves.{kind}") for kind in ("json", "png"))
-    curves.main(["--data", data, *settings, "--output", str(output), "--figure", str(figure)])
-    steps = {stage: len(losses) for stage, losses in json.loads(output.read_text())["losses"].items()}
+    folders = [str(Path(data, name)) for name in ("checker", "dots")]
+    curves.main(["--data", *folders, *settings, "--output", str(output), "--figure", str(figure)])
+    results = json.loads(output.read_text())
+    assert results["header"]["data"] == "checker + dots"
+    steps = {stage: len(losses) for stage, losses in results["losses"].items()}
     passes, phases = ("", "fold1-", "fold2-"), ("phase1", "phase2")
     assert set(steps) == {prefix + phase for prefix in passes for phase in phases}
     assert steps["phase2"] > steps["fold1-phase2"] == steps["fold2-phase2"] > 0

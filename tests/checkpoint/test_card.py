@@ -7,7 +7,7 @@ import pytest
 
 from ltad.checkpoint.card import CheckpointCard, ClassCard, DataCard
 from ltad.foundation import Fingerprint
-from ltad.judging.calibration import Calibration
+from ltad.judging.calibration import Calibration, HeldOut
 from ltad.presets import default
 
 
@@ -26,7 +26,7 @@ def card_of(data: DataCard, **counts: int) -> CheckpointCard:
         foundation=Fingerprint("tiny", "0" * 64, 128),
         classes=classes,
         data=data,
-        calibration=Calibration(dict.fromkeys(counts, ()), dict.fromkeys(counts, ())),
+        calibration=Calibration(dict.fromkeys(counts, HeldOut())),
         metrics=None,
     )
 

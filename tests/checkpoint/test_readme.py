@@ -9,8 +9,10 @@ import pytest
 from ltad.checkpoint.card import CheckpointCard, ClassCard, Parent
 from ltad.checkpoint.folder import Checkpoint, add_metrics, read_card
 from ltad.checkpoint.readme import model_card
+from ltad.judging.calibration import HeldOut
 
 FIGURES = {"image_auroc": 0.9876, "image_auroc_interval": (0.91, 0.995), "pixel_auroc": 0.95, "aupro_30": 0.5}
+FIGURES |= {"false_alarms": 0.0625, "found": 0.75}
 UNDEFINED = dict.fromkeys(FIGURES)
 
 
@@ -45,24 +47,38 @@ def test_a_licence_that_nobody_stated_is_to_be_asked_for(card: CheckpointCard) -
 
 def test_figures_are_per_cent_and_what_is_undefined_is_not_0(card: CheckpointCard) -> None:
     text = model_card(card)
-    assert row(text, "checker") == ["8", "head", "98.8", "91.0 to 99.5", "95.0", "50.0", "8"]
-    assert row(text, "dots") == ["4", "head", "98.8", "91.0 to 99.5", "n/a", "n/a", "4"]
-    assert row(text, "stripes") == ["1", "tail", "n/a", "n/a", "n/a", "n/a", "0"]
-    assert row(text, "**mean over all**") == ["", "3", "98.8", "91.0 to 99.5", "95.0", "50.0", ""]
-    assert row(text, "**mean over tail**") == ["", "1", "n/a", "n/a", "n/a", "n/a", ""]
+    assert row(text, "class")[2:8] == ["image AUROC", "interval", "false alarms", "found", "pixel AUROC", "AUPRO@0.3"]
+    assert row(text, "checker") == ["8", "head", "98.8", "91.0 to 99.5", "6.2", "75.0", "95.0", "50.0", "8"]
+    assert row(text, "dots") == ["4", "head", "98.8", "91.0 to 99.5", "6.2", "75.0", "n/a", "n/a", "4"]
+    assert row(text, "stripes") == ["1", "tail", *["n/a"] * 6, "0"]
+    assert row(text, "**mean over all**") == ["", "3", "98.8", "91.0 to 99.5", "6.2", "75.0", "95.0", "50.0", ""]
+    assert row(text, "**mean over tail**") == ["", "1", *["n/a"] * 6, ""]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {11}
+    assert "at the checkpoint's own rate of 12.0 %" in text
+
+
+def test_older_figures_were_not_taken_at_a_rate(card: CheckpointCard) -> None:
+    assert card.metrics
+    older = {
+        part: {name: {k: v for k, v in row.items() if k not in ("false_alarms", "found")} for name, row in rows.items()}
+        for part, rows in card.metrics.items()
+    }
+    text = model_card(replace(card, metrics=older))
+    assert row(text, "checker") == ["8", "head", "98.8", "91.0 to 99.5", "n/a", "n/a", "95.0", "50.0", "8"]
 
 
 def test_before_it_is_measured_no_class_has_a_figure(card: CheckpointCard) -> None:
     text = model_card(replace(card, metrics=None))
-    assert [row(text, name)[2:6] for name in card.class_names] == [["n/a"] * 4] * 3
+    assert [row(text, name)[2:8] for name in card.class_names] == [["n/a"] * 6] * 3
     assert "mean over" not in text
 
 
 def test_a_class_that_was_not_measured_has_none_either(card: CheckpointCard) -> None:
-    calibration = replace(card.calibration, scores={**card.calibration.scores, "rings": (0.5, 1.5)})
+    calibration = card.calibration.with_held_out({"rings": HeldOut(scores=(0.5, 1.5))})
     classes = (*card.classes, ClassCard(name="rings", n_train=2, group="tail"))
     text = model_card(replace(card, classes=classes, calibration=calibration))
-    assert row(text, "rings") == ["2", "tail", "n/a", "n/a", "n/a", "n/a", "2"]
+    assert row(text, "rings") == ["2", "tail", *["n/a"] * 6, "2"]
 
 
 def test_it_says_how_to_make_it_again(card: CheckpointCard) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from ltad.__main__ import main
 from ltad.checkpoint.folder import read_card
 from ltad.commands import COMMANDS
+from ltad.config import HarmlessConfig
 from ltad.data.folder import folder_dataset
 from ltad.data.longtail import read_split, split_hash
 from ltad.inspection.pictures import load_map
@@ -131,12 +133,15 @@ def test_a_split_is_written_read_and_trained_on(dots: Path, tmp_path: Path, caps
     steps = ["phase1.steps=1", "phase2.steps=1", "calibration.phase2_steps=1"]
     settings = [*steps, "reconstruction.dim=32", "views.wanted=0"]
     arguments = ["train", "--data", str(dots), "--imbalance", str(split), "--output", str(output), "--json"]
-    assert main([*arguments, *(f"--set={s}" for s in settings)]) == 0
+    harmless = ["--harmless", "none", "shift=2", "dots:shift=0"]
+    assert main([*arguments, *(f"--set={s}" for s in settings), *harmless]) == 0
     table = json.loads(capsys.readouterr().out)
     assert table == json.loads((output / "metrics.json").read_text(encoding="utf-8"))
     card = read_card(output)
     assert (card.classes[0].n_train, card.data.split_hash) == (3, split_hash(chosen))
     assert (card.config.phase1.steps, card.config.reconstruction.dim) == (1, 32)
+    assert card.config.harmless == replace(HarmlessConfig.none(), shift=2.0, without=("dots:shift",))
+    assert not card.config.harmless.of_class("dots").is_any and card.config.harmless.of_class("caps").is_any
     assert table["classes"]["dots"]["n_train"] == 3
     names = ["README.md", "config.json", "metrics.json", "model.safetensors"]
     assert sorted(path.name for path in output.iterdir()) == names
@@ -170,12 +175,35 @@ def test_a_split_of_another_layout(tmp_path: Path, capsys: pytest.CaptureFixture
     assert [row["filename"] for row in lines(again.read_text(encoding="utf-8"))] == ["Class1/Train/0003.PNG"]
 
 
+def test_several_folders_are_one_data_set(
+    toy_folder: Path, toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders, split = [str(toy_folder / name) for name in ("checker", "stripes")], tmp_path / "split.jsonl"
+    assert main(["splits", "--data", *folders, "--imbalance", "step4", "--output", str(split), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == {"checker": 8, "stripes": 1}
+    again = ["splits", "--data", folders[1], "--data", folders[0], "--imbalance", str(split), "--json"]
+    assert main([*again, "--output", str(tmp_path / "again")]) == 0  # in parts, and in another order
+    assert (tmp_path / "again").read_text() == split.read_text()
+    assert main(["evaluate", "--data", *folders, "--checkpoint", str(toy_checkpoint), "--json"]) == 0
+    table = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert table["data"] == "checker + stripes" and table["classes"].keys() == {"checker", "stripes"}
+    assert main(["splits", "--data", *folders, str(toy_folder), "--output", str(split)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"ltad splits: “{folders[0]}” and “{toy_folder}” both have a class “checker”: ")
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--imbalance", "exp0"], "imbalance must be none, expN or stepN"),
         (["--set", "phase1.stepz=3"], "cannot set “phase1.stepz=3”: expected KEY=VALUE with KEY one of .*phase1.steps"),
         (["--set", "phase1.steps=many"], "phase1.steps must be of type int, got 'many'"),
+        (["--harmless", "shove=3"], "“shove=3” is no harmless change: give none, KEY=STRENGTH or CLASS:KEY=0"),
+        (["--harmless", "shift"], "“shift” is no harmless change"),
+        (["--harmless", "shift=far"], "“shift=far”: far is no number"),
+        (["--harmless", "shift=99"], "harmless.shift must be 0 to 32"),
+        (["--harmless", "dots:jpeg=50"], "for one class a change can only be left out, with dots:jpeg=100"),
         (["--foundation", "clip"], "There is no foundation model “clip”"),
     ],
 )
@@ -202,6 +230,30 @@ def test_evaluate_prints_and_writes_json(
     assert table == json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
 
 
+def test_evaluate_shows_changed_images_and_strangers_where_it_is_asked(
+    toy_checkpoint: Path, toy_folder: Path, dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = tmp_path / "foreign"
+    for name in ("bolts", "nuts"):
+        shutil.copytree(dots, foreign / name)
+    arguments = ["evaluate", "--data", str(dots), "--checkpoint", str(toy_checkpoint)]
+    assert main([*arguments, "--output", str(tmp_path / "plain.json")]) == 0
+    plain = capsys.readouterr().out
+    more = ["--harmless", "--strangers", str(foreign / "nuts"), str(foreign / "bolts")]
+    assert main([*arguments, *more, "--output", str(tmp_path / "table.json")]) == 0
+    told = capsys.readouterr().out
+    table, before = (json.loads((tmp_path / name).read_text()) for name in ("table.json", "plain.json"))
+    assert before["strangers"] is before["mean"]["all"]["harmless"] is before["classes"]["dots"]["harmless"] is None
+    assert before["mean"]["all"]["found"] == table["mean"]["all"]["found"] is not None
+    assert table["mean"]["tail"]["harmless"]["found"] is None and table["mean"]["head"]["harmless"]["found"] is not None
+    assert table["strangers"]["classes"] == {name: {"n": 3, "taken": 1.0} for name in ("bolts", "nuts")}
+    assert "harmlessly changed" in told and "strangers taken for known: 100.0 %" in told
+    assert "harmlessly" not in plain and "strangers" not in plain and "false alarms" in plain
+    assert main([*arguments, "--strangers", str(toy_folder)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("ltad evaluate: toy has no good test images of a class") and error.count("\n") == 1
+
+
 def test_a_missing_folder_is_one_sentence(
     toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,8 +270,20 @@ def test_checkpoints_are_listed(toy_checkpoint: Path, here: Path, capsys: pytest
     assert mine["sha256"] == read_card(toy_checkpoint).sha256() and mine["imbalance"] == "none"
     assert [c["name"] for c in mine["classes"]] == ["checker", "dots", "stripes"]
     assert mine["mean"]["all"]["image_auroc"] >= 0.9
+    older = read_card(toy_checkpoint).metrics
+    assert older
+    for key in ("false_alarms", "found"):
+        del older["mean"]["all"][key]
+    shutil.copytree(toy_checkpoint, here / "checkpoints" / "older")
+    (here / "checkpoints" / "older" / "metrics.json").write_text(json.dumps(older))
     assert main(["checkpoints"]) == 0
-    assert "my-toy: toy, none, 3 classes on align-mini" in capsys.readouterr().out
+    told = capsys.readouterr().out.splitlines()
+    at = told.index("my-toy: toy, none, 3 classes on align-mini")
+    all_ = mine["mean"]["all"]
+    assert f"; false alarms {100 * all_['false_alarms']:.1f}, found {100 * all_['found']:.1f}; " in told[at + 1]
+    at = told.index("older: toy, none, 3 classes on align-mini")
+    assert f"image AUROC all {100 * all_['image_auroc']:.1f}" in told[at + 1]
+    assert "; false alarms n/a, found n/a; " in told[at + 1]
 
 
 # Usage

@@ -43,7 +43,7 @@ def test_a_checkpoint_beside_itself_has_changed_nothing(predictor: Predictor) ->
     assert [row["reconstruction"] for row in changes["others"]] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("data", ["demo", "demo and rings"])
+@pytest.mark.parametrize("data", ["demo", "demo and rings", "nuts + demo and rings"])
 def test_what_can_be_rendered_again_is_measured_again_after_a_second_class_too(
     data: str, adapted: Checkpoint, toy_data: Dataset, foundation: FoundationModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

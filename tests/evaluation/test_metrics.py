@@ -5,18 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from scipy.stats import binomtest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from ltad.evaluation.metrics import (
     aupro,
     average_precision,
     bootstrap,
     bootstrap_pixel_auroc,
+    bootstrap_share,
     f1_max,
+    found_at,
     image_auroc,
     interval,
     pixel_auroc,
     pixel_average_precision,
+    share,
+    share_interval,
 )
 from tests.evaluation.reference import aupro as reference
 
@@ -57,6 +62,30 @@ def test_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     assert image_auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
     assert average_precision(labels, scores) == pytest.approx(average_precision_score(labels, scores))
     assert f1_max(labels, scores) == pytest.approx(max(f1_score(labels, scores >= t) for t in np.unique(scores)))
+
+
+@settings(deadline=None)
+@given(labels_and_scores(), st.sampled_from([0.01, 0.05, 0.2, 0.25, 0.5, 0.9]))
+def test_what_is_found_at_a_rate_is_the_best_of_the_roc_curve_up_to_it(
+    case: tuple[np.ndarray, np.ndarray], rate: float
+) -> None:
+    labels, scores = case
+    false, found, _ = roc_curve(labels, scores, drop_intermediate=False)
+    assert found_at(labels, scores, rate) == pytest.approx(found[false <= rate + 1e-9].max())
+
+
+def test_what_is_found_at_a_rate_by_hand() -> None:
+    labels = [0] * 20 + [1] * 4
+    scores = [*range(20), 17.5, 18, 18.5, 30]
+    assert found_at(labels, scores, 0.05) == 0.5  # one of 20 good ones, that of 19, may be above: over 18
+    assert found_at(labels, scores, 0.049) == 0.25  # none
+    assert found_at(labels, scores, 0.1) == 1  # two: over 17
+    assert found_at([0] * 100 + [1], [*range(100), 92.5], 0.07) == 1  # 7 may, though 0.07 · 100 is a little more than 7
+    for rate in (0, 1, -0.1, np.nan):
+        with pytest.raises(ValueError, match="rate must be in"):
+            found_at(labels, scores, rate)
+    with pytest.raises(ValueError, match="both normal and anomalous"):
+        found_at([0, 0], [1, 2], 0.05)
 
 
 @pytest.mark.parametrize("metric", IMAGE_METRICS)
@@ -194,3 +223,37 @@ def test_bootstrap_of_pixel_auroc_agrees_with_the_plain_one() -> None:
     slow = bootstrap(pixel_auroc, masks, maps, strata=labels, seed=1, rounds=30)
     assert np.allclose(fast, slow, atol=1e-3)
     assert np.ptp(fast) > 0
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """As in every textbook, with 1.96 standard deviations."""
+    z = 1.959963984540054
+    middle = (hits + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(hits * (n - hits) / n + z**2 / 4)
+    return middle - half, middle + half
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 3), (3, 3), (1, 20), (17, 150), (1, 1)])
+def test_shares_and_their_intervals(hits: int, n: int) -> None:
+    flags = np.arange(n) < hits
+    assert share(flags) == hits / n == share(flags.tolist())
+    assert share_interval(flags) == pytest.approx(wilson(hits, n))
+    narrow = binomtest(hits, n).proportion_ci(0.5, method="wilson")
+    assert share_interval(flags, level=0.5) == pytest.approx((narrow.low, narrow.high))
+
+
+def test_a_share_of_nothing_is_undefined() -> None:
+    for undefined in (share, share_interval, lambda flags: bootstrap_share(flags, seed=0)):
+        with pytest.raises(ValueError, match="no images"):
+            undefined([])
+
+
+def test_bootstrap_of_a_share_agrees_with_the_plain_one() -> None:
+    flags = np.arange(20) < 6
+    fast = bootstrap_share(flags, seed=1, rounds=20_000)
+    slow = bootstrap(share, flags, strata=np.zeros(20), seed=1, rounds=20_000)
+    assert fast.mean() == pytest.approx(0.3, abs=0.005) and fast.std() == pytest.approx(slow.std(), rel=0.03)
+    for level in (0.5, 0.9):
+        assert interval(fast, level) == pytest.approx(interval(slow, level), abs=0.0501)  # one image
+    assert set(bootstrap_share([True, True], seed=0, rounds=50)) == {1.0}
+    assert np.array_equal(bootstrap_share(flags, seed=7), bootstrap_share(flags, seed=7))

@@ -8,7 +8,9 @@ import pytest
 
 from ltad.data import Dataset
 from ltad.errors import DatasetError
-from ltad.evaluation.table import FIGURES, evaluate, format_table, write_metrics
+from ltad.evaluation.harmless import harmlessly_changed
+from ltad.evaluation.table import FIGURES, HARMLESS, evaluate, format_table, write_metrics
+from ltad.evaluation.working_point import SHARES, WORKING_POINT
 from ltad.inspection.predictor import Predictor
 from ltad.progress import quiet
 
@@ -33,15 +35,82 @@ def test_the_table_has_the_promised_shape(predictor: Predictor) -> None:
     assert {"checkpoint", "data", "foundation", "classes", "mean"} <= table.keys()
     assert (table["checkpoint"], table["data"], table["foundation"]) == ("toy", "toy", "align-mini")
     assert table["mean"].keys() == {"all", "head", "tail"}
-    for key in FIGURES:
+    assert table["false_alarm_rate"] == predictor.card.config.calibration.false_alarm_rate
+    for key in (*FIGURES, *WORKING_POINT):
         by_class = {name: row[key] for name, row in table["classes"].items()}
         assert table["mean"]["all"][key] == pytest.approx(sum(by_class.values()) / 3)
         assert table["mean"]["head"][key] == pytest.approx((by_class["checker"] + by_class["dots"]) / 2)
         assert table["mean"]["tail"][key] == by_class["stripes"]
     for row in (*table["classes"].values(), *table["mean"].values()):
-        for key in ("image_auroc", "pixel_auroc"):
+        for key in ("image_auroc", "pixel_auroc", *SHARES):
             low, high = row[f"{key}_interval"]
             assert 0 <= low <= row[key] + 1e-3 and row[key] - 1e-3 <= high <= 1
+        assert row["harmless"] is None
+
+
+def verdicts(predictor: Predictor, dataset: Dataset, class_name: str, auto: bool) -> dict[str, float]:
+    """The shares as whoever photographs every test image of a class would count them on the page."""
+    own = [sample for sample in dataset.test if sample.class_name == class_name]
+    seen = [(s.label, predictor.predict(s.read(), "auto" if auto else class_name)) for s in own]
+    flagged = [[p.judgement.verdict == "defect" for label, p in seen if label == wanted] for wanted in (0, 1)]
+    shares = {key: sum(flags) / len(flags) for key, flags in zip(SHARES, flagged, strict=True)}
+    return shares | {"refused": sum(not p.known for _, p in seen) / len(seen)}
+
+
+@pytest.fixture(scope="module")
+def blurred_names(toy_data: Dataset) -> Dataset:
+    """The toy data with dots among the checkers, and stripes at half their height: not all of it goes well."""
+    dots = [replace(s, class_name="checker") for s in toy_data.test if s.class_name == "dots"]
+    half = [
+        replace(s, read=lambda s=s: s.read().crop((0, 0, 128, 48)), read_mask=None)
+        for s in toy_data.test
+        if s.class_name == "stripes"
+    ]
+    return replace(toy_data, test=(*(s for s in toy_data.test if s.class_name == "checker"), *dots, *half))
+
+
+@pytest.mark.parametrize("auto", [False, True])
+def test_the_working_point_is_that_of_the_page(predictor: Predictor, blurred_names: Dataset, auto: bool) -> None:
+    table = evaluate(blurred_names, predictor, auto=auto, harmless=True, progress=quiet)
+    changed = replace(blurred_names, test=tuple(harmlessly_changed(s) for s in blurred_names.test))
+    for name, row in table["classes"].items():
+        expected = verdicts(predictor, blurred_names, name, auto)
+        assert {key: row[key] for key in expected} == pytest.approx(expected), name
+        again = verdicts(predictor, changed, name, auto)
+        assert {key: row["harmless"][key] for key in SHARES} == pytest.approx({key: again[key] for key in SHARES})
+        assert row["harmless"].keys() == {*HARMLESS, *(f"{key}_interval" for key in SHARES)}
+    assert len({row[key] for row in table["classes"].values() for key in ("false_alarms", "refused", "found")}) > 1
+
+
+def test_harmlessly_changed_images_are_measured_beside_the_others(predictor: Predictor, toy_data: Dataset) -> None:
+    told: list[tuple[int, int]] = []
+    table = evaluate(
+        toy_data,
+        predictor,
+        harmless=True,
+        progress=lambda stage, step, steps, loss=None: told.append((step, steps)),
+    )
+    assert told[-1] == (36, 36) and told == sorted(told)
+    changed = evaluate(
+        replace(toy_data, test=tuple(harmlessly_changed(s) for s in toy_data.test)), predictor, progress=quiet
+    )
+    published = predictor.card.metrics
+    assert published
+    for part in ("classes", "mean"):
+        for name, row in table[part].items():
+            assert row["image_auroc"] == pytest.approx(published[part][name]["image_auroc"], abs=1e-4)
+            again = row["harmless"]
+            assert again == {key: changed[part][name][key] for key in again}, (part, name)
+    lines = format_table(table).splitlines()
+    assert [line.split()[0] for line in lines[:14]] == [
+        "train", "checker", "dots", "stripes", "mean", "mean", "mean",
+        "harmlessly", "checker", "dots", "stripes", "mean", "mean", "mean",
+    ]  # fmt: skip
+    assert lines[8].split()[3:] == [
+        f"{100 * figure:.1f}" if isinstance(figure, float) else "–".join(f"{100 * end:.1f}" for end in figure)
+        for key in ("image_auroc", "false_alarms", "false_alarms_interval", "found", "found_interval")
+        for figure in [table["classes"]["checker"]["harmless"][key]]
+    ]
 
 
 def test_measuring_again_gives_the_same(predictor: Predictor, toy_data: Dataset, tmp_path: Path) -> None:
@@ -57,6 +126,7 @@ def test_measuring_again_gives_the_same(predictor: Predictor, toy_data: Dataset,
     }
     for part in ("classes", "mean"):
         for name, row in published[part].items():
+            assert again[part][name].keys() == row.keys()
             figures = {key: value for key, value in row.items() if not key.endswith("_interval")}
             assert {key: again[part][name][key] for key in figures} == pytest.approx(figures, abs=1e-4), name
             for key in row.keys() - figures.keys():
@@ -88,6 +158,11 @@ def test_what_is_undefined_is_none_and_left_out_of_the_means(odd_table: dict) ->
         assert mean["head"][key] == classes["checker"][key]
         assert mean["all"][key] == pytest.approx((classes["checker"][key] + classes["stripes"][key]) / 2)
     assert all(mean["tail"][key] is None for key in image) and mean["tail"]["image_auroc_interval"] is None
+    stripes = classes["stripes"]
+    assert stripes["false_alarms"] is stripes["false_alarms_interval"] is stripes["found_at_best"] is None
+    assert stripes["found"] is not None and stripes["refused"] is not None
+    assert mean["tail"]["false_alarms"] is mean["tail"]["false_alarms_interval"] is None
+    assert mean["all"]["false_alarms"] == mean["head"]["false_alarms"] is not None
     assert json.loads(json.dumps(odd_table, allow_nan=False))["classes"]["dots"]["aupro_30"] is None
 
 
@@ -100,9 +175,11 @@ def test_unknown_classes_are_named_and_left_out(odd_table: dict) -> None:
 def test_the_table_for_people(odd_table: dict) -> None:
     lines = format_table(odd_table).splitlines()
     assert lines[-1] == "left out, unknown to toy: bolt, gear"
-    dots = next(line for line in lines if line.startswith("dots"))
-    assert dots.split()[1:3] == ["4", "head"] and dots.count("n/a") == 4
-    assert len({len(line) for line in lines[:-1]}) == 1  # columns
+    assert "at the checkpoint's own rate of 12.0 %" in lines[-2]
+    dots, stripes = (next(line for line in lines if line.startswith(name)) for name in ("dots", "stripes"))
+    assert dots.split()[1:3] == ["4", "head"] and dots.count("n/a") == 2  # in pixels
+    assert stripes.count("n/a") == 5  # image AUROC and false alarms with their intervals, and found at best
+    assert len(lines[0]) <= 150 and len({len(line) for line in lines[:-2]}) == 1  # columns
 
 
 def test_where_no_class_is_known_it_is_an_error(predictor: Predictor, toy_data: Dataset) -> None:

@@ -92,8 +92,8 @@ def test_the_report_has_exactly_the_promised_keys(predictor: Predictor, toy_fold
     report = predictor.predict(blotched("dots", toy_folder)).report()
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert list(report) == [
-        "verdict", "image_score", "threshold", "p_value", "normals", "class", "top_classes", "scores", "regions",
-        "checkpoint", "foundation", "image_size", "notes", "seconds",
+        "verdict", "provisional", "image_score", "threshold", "p_value", "normals", "class", "top_classes", "scores",
+        "regions", "checkpoint", "foundation", "image_size", "notes", "seconds",
     ]  # fmt: skip
     assert report["class"].keys() == {"name", "similarity", "margin", "known"}
     assert [match.keys() for match in report["top_classes"]] == [{"name", "similarity"}] * 3
@@ -159,11 +159,13 @@ def test_thresholds_follow_the_false_alarm_rate(predictor: Predictor, toy_folder
     assert predictor.predict(blotched("checker", toy_folder), "checker").judgement == judgements[0]  # the default
 
 
-def test_a_tail_class_says_what_it_borrowed(predictor: Predictor, toy_folder: Path) -> None:
+def test_a_class_of_few_images_is_provisional_and_says_so(predictor: Predictor, toy_folder: Path) -> None:
     prediction = predictor.predict(blotched("stripes", toy_folder))
-    assert prediction.judgement.borrowed and prediction.judgement.normals == 12
-    assert any("“stripes” has only 0 held-out normal images" in note for note in prediction.notes)
-    assert not predictor.predict(blotched("checker", toy_folder)).judgement.borrowed
+    normals = prediction.judgement.normals
+    assert prediction.judgement.provisional and (normals.own, normals.images, normals.played) == (0, 12, None)
+    assert prediction.report()["provisional"] is True
+    assert any("provisional: “stripes” was learned from 1 image," in note for note in prediction.notes)
+    assert not predictor.predict(blotched("checker", toy_folder)).judgement.provisional
 
 
 def test_many_visitors_get_what_one_gets(predictor: Predictor, mixed: list[Sample], toy_folder: Path) -> None:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from ltad.config import LTADConfig
@@ -18,6 +20,7 @@ from ltad.judging.scoring import (
     raw_scores,
     reconstruction_scores,
     standardise,
+    without_background,
 )
 from ltad.model.ltad import LTADOutput
 from ltad.presets import default
@@ -149,3 +152,14 @@ def test_the_image_score_is_the_mean_of_the_highest() -> None:
     assert image_scores(scores, 0.01).item() == 198.5
     assert image_scores(scores, 1.0).item() == 99.5
     assert image_scores(scores, 1e-6).item() == 199  # one patch at least
+
+
+@given(st.floats(0, 1), st.floats(-5, 5), st.integers(0, 100))
+def test_what_lies_over_the_whole_frame_counts_less(share: float, light: float, seed: int) -> None:
+    scores = torch.randn(2, 65, generator=torch.Generator().manual_seed(seed))
+    plain, lit = without_background(scores, share), without_background(scores + light, share)
+    torch.testing.assert_close(lit - plain, torch.full_like(scores, (1 - share) * light), atol=1e-4, rtol=1e-4)
+    assert torch.equal(plain.argsort(), scores.argsort())
+    place = scores.clone()
+    place[:, 3] += 50
+    assert (without_background(place, share)[:, 3] > plain[:, 3] + 40).all()

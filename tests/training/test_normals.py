@@ -14,8 +14,8 @@ from ltad.judging.scoring import ScoreStatistics, neutral_statistics, raw_scores
 from ltad.model.ltad import LTAD
 from ltad.progress import quiet
 from ltad.training.folds import Fold, deal_folds
-from ltad.training.images import encode_samples
-from ltad.training.normals import HeldOut, fit_class_statistics, fit_statistics
+from ltad.training.images import Judged, encode_samples
+from ltad.training.normals import fit_class_statistics, fit_statistics
 from tests.toys import TinyFoundation
 
 
@@ -57,14 +57,14 @@ def test_an_image_is_judged_by_what_the_others_say_is_normal(
     checkers = features.take(torch.arange(8))
     checkers.maps[1][0] *= 4  # the first one is strange
     folds, parent = halves(model, checkers.class_ids), tiny_checkpoint.statistics
-    _, held_out = fit_class_statistics(folds, checkers, parent, config)
-    (scores,), everyone = held_out.scores, torch.arange(8)
+    scores = fit_class_statistics(folds, Judged(checkers, None), parent, config).held_out[0].scores
+    everyone = torch.arange(8)
     for i in range(8):
         rest = checkers.take(everyone[everyone != i])
-        without, _ = fit_class_statistics(halves(model, rest.class_ids), rest, parent, config)
+        without = fit_class_statistics(halves(model, rest.class_ids), Judged(rest, None), parent, config).statistics
         expected = scored(model, checkers.batch(everyone[i : i + 1]), without, config)
-        assert scores[i].item() == pytest.approx(expected, rel=0.02, abs=0.02), i
-    withal, _ = fit_class_statistics(folds, checkers, parent, config)
+        assert scores[i] == pytest.approx(expected, rel=0.02, abs=0.02), i
+    withal = fit_class_statistics(folds, Judged(checkers, None), parent, config).statistics
     assert scored(model, checkers.batch(everyone[:1]), withal, config) < 0.8 * scores[0]  # it would flatter itself
 
 
@@ -73,20 +73,23 @@ def test_every_image_is_scored_by_the_model_that_has_not_seen_it(
     model: LTAD, features: Features, config: LTADConfig, form: str
 ) -> None:
     other = deepcopy(model)
-    other.name_features.neg_()
+    other.class_embeddings.neg_()
     folds = halves(model, features.class_ids, other)
-    _, held_out = fit_statistics(folds, model, features, config.override(f"scoring.form={form}"))
-    similarity = (features.embeddings * model.name_features[features.class_ids]).sum(1)
-    similarity[folds[1].unseen] *= -1
+    held_out = fit_statistics(folds, model, Judged(features, None), config.override(f"scoring.form={form}")).held_out
+    familiarity = (features.embeddings * model.class_embeddings[features.class_ids]).sum(1)
+    familiarity[folds[1].unseen] *= -1
     for class_id in (0, 1):
-        torch.testing.assert_close(held_out.similarities[class_id], similarity[features.class_ids == class_id])
+        expected = familiarity[features.class_ids == class_id].tolist()
+        assert held_out[class_id].familiarity == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_class_of_one_image_is_described_and_has_no_held_out_score(
     model: LTAD, features: Features, config: LTADConfig
 ) -> None:
-    statistics, held_out = fit_statistics(halves(model, features.class_ids), model, features, config)
-    assert [len(each) for each in held_out.scores] == [len(each) for each in held_out.similarities] == [8, 4, 0]
+    statistics, held_out, _, _ = fit_statistics(
+        halves(model, features.class_ids), model, Judged(features, None), config
+    )
+    assert [len(each.scores) for each in held_out] == [len(each.familiarity) for each in held_out] == [8, 4, 0]
     spreads = statistics.residual_variance, statistics.memory_std, statistics.std
     assert all(len(spread) == 3 and spread.isfinite().all() and (spread > 0).all() for spread in spreads)
     assert (statistics.memory_mean[2] != 0).all()  # of its own image, by the model that has seen it
@@ -95,9 +98,10 @@ def test_a_class_of_one_image_is_described_and_has_no_held_out_score(
 def test_statistics_are_exact_in_half_precision(
     model: LTAD, features: Features, config: LTADConfig, tiny_checkpoint: Checkpoint
 ) -> None:
-    statistics, _ = fit_statistics(halves(model, features.class_ids), model, features, config)
+    statistics = fit_statistics(halves(model, features.class_ids), model, Judged(features, None), config).statistics
     dots = features.take((features.class_ids == 1).nonzero()[:, 0])
-    own, _ = fit_class_statistics(halves(model, dots.class_ids), dots, tiny_checkpoint.statistics, config)
+    parent = tiny_checkpoint.statistics
+    own = fit_class_statistics(halves(model, dots.class_ids), Judged(dots, None), parent, config).statistics
     for part in (*statistics, *own):
         assert torch.equal(part, part.half().float())
 
@@ -106,7 +110,7 @@ def test_directions_are_a_basis_along_which_the_residuals_are_uncorrelated(
     model: LTAD, features: Features, config: LTADConfig
 ) -> None:
     folds = halves(model, features.class_ids)
-    basis = fit_statistics(folds, model, features, config)[0].basis
+    basis = fit_statistics(folds, model, Judged(features, None), config).statistics.basis
     torch.testing.assert_close(basis.T @ basis, torch.eye(len(basis)), atol=5e-3, rtol=0)
     with torch.no_grad():
         output = model(features.batch(torch.arange(13)).maps, features.class_ids)
@@ -121,20 +125,41 @@ def test_the_papers_form_leaves_everything_neutral(
     model: LTAD, features: Features, config: LTADConfig, tiny_checkpoint: Checkpoint
 ) -> None:
     config = config.override("scoring.form=paper")
-    statistics, held_out = fit_statistics(halves(model, features.class_ids), model, features, config)
+    folds = halves(model, features.class_ids)
+    statistics, held_out, _, _ = fit_statistics(folds, model, Judged(features, None), config)
     height, width = model.patches.grid_size
     neutral = neutral_statistics(3, len(model.memories), model.patches.feature_dim, height * width)
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(statistics, neutral, strict=True))
-    assert [len(each) for each in held_out.scores] == [8, 4, 0]
+    assert [len(each.scores) for each in held_out] == [8, 4, 0]
     for i in range(8):
         expected = scored(model, features.batch(torch.tensor([i])), neutral, config)
-        assert held_out.scores[0][i].item() == pytest.approx(expected, rel=1e-4)
+        assert held_out[0].scores[i] == pytest.approx(expected, rel=1e-4)
     checkers = features.take(torch.arange(8))
-    own, again = fit_class_statistics(halves(model, checkers.class_ids), checkers, neutral, config)
+    folds = halves(model, checkers.class_ids)
+    own, again, _, _ = fit_class_statistics(folds, Judged(checkers, None), neutral, config)
     assert all(torch.equal(mine, theirs[:1]) for mine, theirs in zip(own[1:], neutral[1:], strict=True))
-    torch.testing.assert_close(again.scores[0], held_out.scores[0], atol=1e-4, rtol=1e-4)
+    assert again[0].scores == pytest.approx(held_out[0].scores, rel=1e-4, abs=1e-4)
 
 
-def test_held_out_figures_stand_under_their_classes_names() -> None:
-    held_out = HeldOut([torch.tensor([2.0, -1.0]), torch.empty(0)], [torch.tensor([0.5, 0.25]), torch.empty(0)])
-    assert held_out.by_class(("nut", "cap")) == [{"nut": [2.0, -1.0], "cap": []}, {"nut": [0.5, 0.25], "cap": []}]
+@pytest.mark.parametrize("form", ["standardised", "paper"])
+def test_versions_of_an_image_are_judged_apart_and_count_as_one(
+    model: LTAD, features: Features, config: LTADConfig, form: str
+) -> None:
+    config = config.override(f"scoring.form={form}")
+    folds = halves(model, features.class_ids)
+    once = fit_statistics(folds, model, Judged(features, None), config)
+    twice = fit_statistics(folds, model, Judged(features, features), config)
+    for one, two in zip(once.statistics[1:], twice.statistics[1:], strict=True):  # directions may be turned round
+        if one.shape == once.statistics.residual_mean.shape:
+            continue
+        torch.testing.assert_close(one, two, rtol=5e-3, atol=5e-3)
+    for one, two in zip(once.held_out, twice.held_out, strict=True):
+        assert two.scores == pytest.approx(one.scores, rel=0.02, abs=0.02)
+        assert two.changed == pytest.approx(two.scores, rel=1e-4, abs=1e-4)
+        assert len(two.familiarity) == 2 * len(one.familiarity)
+    changed = features.take(torch.arange(len(features.class_ids)))
+    changed.maps[1][0] *= 4
+    strange = fit_statistics(folds, model, Judged(features, changed), config).held_out[0]
+    assert strange.changed[0] > strange.scores[0] + 0.1
+    named = once.by_class(("nut", "cap", "ring"))
+    assert list(named) == ["nut", "cap", "ring"] and named["cap"] == once.held_out[1]

@@ -23,7 +23,7 @@ from tests.toys import Recorder, Stopped, TinyFoundation, TrainToy
 
 def encodes(stage: str) -> bool:
     """Whether a stage is one that is done anew at every start."""
-    return stage in ("encode", "views") or stage.startswith("turns of ")
+    return stage in ("encode", "copies") or stage.startswith("turns of ")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -49,7 +49,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(
     assert not (output / "config.json").exists()
     again = Recorder()
     train_toy(output, **asked, resume=True, progress=again)
-    assert {"encode", "turns of dots", "views"} <= {stage for stage, _ in again.told}
+    assert {"encode", "turns of dots", "copies"} <= {stage for stage, _ in again.told}
     steps = [told for told in again.told if not encodes(told[0])]
     assert steps[0] == ("fold2-phase2", 4)  # after the last state that was written
     assert {stage for stage, _ in steps} == {"fold2-phase2", "phase1", "phase2"}
@@ -124,7 +124,7 @@ def test_the_papers_form_is_calibrated_and_loads_again(
         "calibration.phase2_steps=2",
     )
     trained = train_toy(tmp_path / "toy", dataset=few, config=config, foundation=tiny_foundation)
-    assert {name: len(scores) for name, scores in trained.card.calibration.scores.items()} == {
+    assert {name: len(each.scores) for name, each in trained.card.calibration.classes.items()} == {
         name: count if count > 1 else 0 for name, count in few.train_counts.items()
     }
     loaded = load_checkpoint(tmp_path / "toy", tiny_foundation)

@@ -1,8 +1,7 @@
-"""Which turns a class's own images allow, and the copies that are made of them."""
+"""Which turns a class's own images allow."""
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,13 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ltad.config import ViewsConfig
 from ltad.data import GOOD, Sample
 from ltad.foundation import FoundationModel
 from ltad.foundation.features import Encoder
 from ltad.progress import quiet
 from ltad.training.images import encode_samples
-from ltad.training.views import TURNS, Views, make_views, symmetries, turned
+from ltad.training.views import TURNS, symmetries, turned
 
 SIZE = 128
 
@@ -68,43 +66,6 @@ def test_the_images_themselves_say_which_turns_are_normal(
     samples = samples_of(draw, count=4)
     features = encode_samples(samples, (draw.__name__,), encoder, quiet)
     assert symmetries(samples, features, torch.arange(4), encoder, 1.08, quiet) == expected
-
-
-def views_of(samples: tuple[Sample, ...], encoder: Encoder, wanted: int) -> Views | None:
-    names = tuple(sorted({s.class_name for s in samples}))
-    features = encode_samples(samples, names, encoder, quiet)
-    return make_views(samples, features, encoder, ViewsConfig(wanted=wanted), 0, quiet)
-
-
-def test_classes_of_few_images_get_copies_up_to_the_number_wanted(encoder: Encoder) -> None:
-    samples = (*samples_of(checks, count=3), *samples_of(corner, count=3), *samples_of(stripes, count=2))
-    views = views_of(samples, encoder, wanted=7)
-    assert views is not None
-    made = views.features.class_ids.bincount(minlength=3).tolist()
-    assert made == [4, 0, 5]  # of 21, none and 6 that are possible
-    names = sorted({s.class_name for s in samples})
-    sources = [names.index(samples[i].class_name) for i in views.sources.tolist()]
-    assert sources == views.features.class_ids.tolist()
-
-
-def test_no_copies_where_none_are_wanted_or_a_class_cannot_be_asked(encoder: Encoder) -> None:
-    assert views_of(samples_of(checks, count=3), encoder, wanted=0) is None
-    assert views_of(samples_of(checks, count=3), encoder, wanted=3) is None
-    assert views_of(samples_of(checks, count=1), encoder, wanted=9) is None
-
-
-def test_a_copy_is_the_features_of_the_turned_image(encoder: Encoder) -> None:
-    samples = samples_of(stripes, count=2)
-    views = views_of(samples, encoder, wanted=400)
-    assert views is not None
-    read = [
-        replace(s, read=partial(lambda image, turn: image.transpose(turn), s.read(), turn))
-        for s in samples
-        for turn in (Image.Transpose.ROTATE_180, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM)
-    ]
-    expected = encode_samples(read, ("stripes",), encoder, quiet)
-    for layer, other in zip(views.features.maps, expected.maps, strict=True):
-        torch.testing.assert_close(layer, other, atol=2e-2, rtol=2e-2)
 
 
 def test_the_seven_turns_are_different_and_keep_every_pixel() -> None:

@@ -152,7 +152,10 @@ class Batch:
 
 def batch_element(rows: list[dict[str, Any]], total: int, card: CheckpointCard, key: str) -> str:
     """The table in the browser, told some rows; ``key`` tells one batch from another."""
-    calibration = viewer.calibration_facts(card) | {"classes": card.calibration.scores}
+    calibration = {
+        "rate": card.config.calibration.false_alarm_rate,
+        "classes": {name: viewer.calibration_facts(card, name) for name in card.class_names},
+    }
     attributes = {"key": key, "total": total, "rows": rows, "calibration": calibration}
     told = " ".join(f'data-{name}="{escape(viewer.compact(value))}"' for name, value in attributes.items())
     return f"<ltad-batch {told}></ltad-batch>"

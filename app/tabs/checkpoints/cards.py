@@ -18,6 +18,12 @@ from ltad.words import percent, spoken
 BAR_WIDTH, BAR_HEIGHT = 300, 70  # the long tail's drawing, in its own units
 CURVE_WIDTH, CURVE_HEIGHT, LEFT, BOTTOM = 460, 220, 44, 34  # the family's
 GROUPS = ("all", "head", "tail")
+FIGURES = {
+    "image_auroc": "image AUROC",
+    "pixel_auroc": "pixel AUROC",
+    "false_alarms": "false alarms",
+    "found": "defects found",
+}
 DIFFERENCE = "PuOr_r"  # colours; the middle is "the same"
 DIFFERENCE_SIDE = 256  # pixels
 NOT_MEASURED = "not measured"
@@ -66,11 +72,11 @@ def _long_tail(card: CheckpointCard) -> str:
 
 def _figures(card: CheckpointCard) -> str:
     if card.metrics is None:
-        return f'<p class="quiet">Image and pixel AUROC: {NOT_MEASURED}.</p>'
+        return f'<p class="quiet">{", ".join(FIGURES.values()).capitalize()}: {NOT_MEASURED}.</p>'
     mean = card.metrics["mean"]
     rows = "".join(
         f'<tr><th scope="row">{title}</th>{"".join(f"<td>{_figure(mean[group], key)}</td>" for group in GROUPS)}</tr>'
-        for key, title in (("image_auroc", "image AUROC"), ("pixel_auroc", "pixel AUROC"))
+        for key, title in FIGURES.items()
     )
     head = "".join(f'<th scope="col">{group}</th>' for group in GROUPS)
     return _table(f'<th scope="col">per cent</th>{head}', rows)
@@ -81,9 +87,10 @@ def _table(head: str, rows: str) -> str:
 
 
 def _figure(row: dict[str, Any], key: str) -> str:
-    interval = row[f"{key}_interval"]
+    """A figure with its interval; tables of older checkpoints lack some."""
+    interval = row.get(f"{key}_interval")
     span = f"<small>{percent(interval[0])} to {percent(interval[1])}</small>" if interval else ""
-    return f"{percent(row[key])} {span}"
+    return f"{percent(row.get(key))} {span}"
 
 
 def family(cards: Sequence[CheckpointCard]) -> str:

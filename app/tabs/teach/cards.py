@@ -13,20 +13,20 @@ from app.jobs.job import LIVE, Job
 from app.photograph import small_picture
 from app.viewer import data_uri
 from ltad.inspection.pictures import THRESHOLDS, overlay
+from ltad.judging.calibration import ENOUGH
 from ltad.photos.frame import map_to_image
 from ltad.photos.pile import Refusal
 from ltad.training.adaptation import FEWEST
 from ltad.training.check import Checked, DataCheck
 from ltad.words import left_out, percent, spoken
 
-ENOUGH = 20  # photographs; our choice: with so many the threshold is the class's own at the usual false-alarm rate
 SIDE = 256  # pixels of the picture of a running training
 WIDTH, HEIGHT, LEFT, BOTTOM = 460, 180, 34, 18  # the curve's drawing, in its own units
 STRIP, ROW, TOP = 560, 46, 3.0  # the scores': its width, the height of a row, and multiples of the threshold shown
 STAGES = {
     "check": "looking at the photographs",
     "encode": "encoding the photographs",
-    "views": "turning and mirroring the photographs",
+    "copies": "copying the photographs, a little changed",
     "name": "learning the name",
     "generator": "teaching the generator",
     "phase2": "learning what is normal",
@@ -52,11 +52,13 @@ def check_card(check: DataCheck, refused: Sequence[Refusal]) -> str:
         said.append(f"At least {FEWEST} are needed: add some.")
     else:
         said.append(
-            f"Each is judged by a model that has not seen it, so at best 1 false alarm in {count + 1} can be promised "
-            f"from these alone; below that, the threshold leans on the other classes."
+            "Each is judged by a model that has not seen it. The threshold is made of these scores and of what other "
+            "classes score, cut down to as few."
+            if count < ENOUGH
+            else "Each is judged by a model that has not seen it, and the threshold is made of these scores alone."
         )
         if count < ENOUGH:
-            said.append(f"{ENOUGH} would promise 1 in {ENOUGH + 1}, and 50 show more of what is usual.")
+            said.append(f"From {ENOUGH} photographs on it is the class's own.")
     odd = [c for c in check.photographs if c.remarks]
     rows = "".join(f"<li>{_remark(c)}</li>" for c in odd)
     broken = "".join(f"<li>{escape(left_out(*refusal))}</li>" for refusal in refused)

@@ -37,7 +37,23 @@ def test_a_card_has_every_class_and_every_figure(predictor: Predictor) -> None:
         assert f"{each.name}: {each.n_train} training images, {each.group}" in html
     assert card.sha256() in html and "42 ms per image" in html
     assert card.metrics and f"{100 * card.metrics['mean']['all']['image_auroc']:.1f}" in html
+    alarms = card.metrics["mean"]["head"]["false_alarms"], card.metrics["mean"]["head"]["false_alarms_interval"]
+    low, high = (f"{100 * end:.1f}" for end in alarms[1])
+    assert f"<td>{100 * alarms[0]:.1f} <small>{low} to {high}</small></td>" in html
     assert "not measured" in checkpoint_cards([replace(card, metrics=None)], {})
+
+
+def test_a_card_of_older_figures_shows_those_that_it_has(predictor: Predictor) -> None:
+    card = predictor.card
+    assert card.metrics
+    mean = {
+        group: {key: value for key, value in row.items() if not key.startswith(("false_alarms", "found"))}
+        for group, row in card.metrics["mean"].items()
+    }
+    html = checkpoint_cards([replace(card, metrics=card.metrics | {"mean": mean})], {})
+    assert f"{100 * mean['all']['image_auroc']:.1f}" in html
+    for title in ("false alarms", "defects found"):
+        assert f'<th scope="row">{title}</th>' + "<td>n/a </td>" * 3 in html
 
 
 def test_what_a_data_set_is_called_is_escaped(predictor: Predictor) -> None:

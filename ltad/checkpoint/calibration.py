@@ -1,0 +1,80 @@
+"""How a calibration is kept in ``config.json``, and how an older one is read."""
+
+import math
+import statistics
+from typing import Any
+
+from ltad.config import HarmlessConfig
+from ltad.judging.calibration import FAMILIAR_BY, Calibration, HeldOut
+from ltad.judging.rehearsal import Rehearsal, Scale
+
+HALF = 0.5  # of the usual similarity to its name, at which format 3 still took an image for a class's
+
+
+def values_of(calibration: Calibration) -> dict[str, Any]:
+    """The calibration as plain JSON values."""
+    rehearsals = {
+        str(size): {"usual": list(each.usual), "scores": dict(each.scores)}
+        for size, each in calibration.rehearsals.items()
+    }
+    return {
+        "classes": {name: vars(each) for name, each in calibration.classes.items()},
+        "rehearsals": rehearsals,
+        "reach": calibration.reach,
+        "familiar_by": calibration.familiar_by,
+    }
+
+
+def calibration_of(values: dict[str, Any]) -> Calibration:
+    """The calibration that ``values_of`` gave; ValueError, TypeError or KeyError where it cannot be used."""
+    classes = {
+        name: HeldOut(**{key: tuple(map(float, figures)) for key, figures in each.items()})
+        for name, each in values["classes"].items()
+    }
+    rehearsals = {
+        int(size): Rehearsal(
+            Scale(*map(float, each["usual"])),
+            {name: tuple(map(float, scores)) for name, scores in each["scores"].items()},
+        )
+        for size, each in values["rehearsals"].items()
+    }
+    calibration = Calibration(classes, rehearsals, float(values["reach"]), values["familiar_by"])
+    figures = [figure for each in classes.values() for part in vars(each).values() for figure in part]
+    figures += [
+        figure for each in rehearsals.values() for part in (each.usual, *each.scores.values()) for figure in part
+    ]
+    if not all(map(math.isfinite, (*figures, calibration.reach))):
+        raise ValueError("the calibration's figures must be finite")
+    if any(each.usual.spread <= 0 or not all(each.scores.values()) for each in rehearsals.values()):
+        raise ValueError("a rehearsal must have scores, and a spread over 0")
+    if calibration.familiar_by not in FAMILIAR_BY:
+        raise ValueError(f"familiar_by must be one of {', '.join(FAMILIAR_BY)}, got {calibration.familiar_by!r}")
+    return calibration
+
+
+def from_format_3(values: dict[str, Any], version: int) -> dict[str, Any]:
+    """A folder's values of format 3 as values of the format after it, which mean the same; any others as they are.
+
+    Format 3 knew no harmless change, no background and no rehearsal. Its classes were recognised by the similarity to
+    their names, at half of what is usual.
+    """
+    if values.get("format_version") != version - 1 or not isinstance(values.get("config"), dict):
+        return values
+    try:
+        scores, similarities = (values["calibration"][key] for key in ("scores", "similarities"))
+        classes = {
+            name: {"scores": own, "changed": [], "familiarity": similarities[name]} for name, own in scores.items()
+        }
+        usual = [statistics.median(each) for each in similarities.values() if each]
+        scoring = values["config"]["scoring"] | {"background": 0.0}
+    except (TypeError, KeyError, AttributeError):
+        return values
+    calibration = {
+        "classes": classes,
+        "rehearsals": {},
+        "reach": HALF * abs(statistics.median(usual)) if usual else 2.0,
+        "familiar_by": "name",
+    }
+    harmless = vars(HarmlessConfig.none()) | {"without": []}
+    config = values["config"] | {"harmless": harmless, "scoring": scoring}
+    return values | {"format_version": version, "config": config, "calibration": calibration}

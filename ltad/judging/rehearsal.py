@@ -1,0 +1,98 @@
+"""What is seen where classes of many images play classes of few.
+
+A class of four images cannot say what its next good parts will score. Classes of hundreds can be cut down to four,
+learned like any class of four, and judged on the images that were taken from them: several classes, several times.
+What their good parts score, in the unit of what the four are said to score themselves, is what a class of four may
+expect.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+MEAN_COUNTS = 8.0  # our choice: what such classes score counts as much as what a class's own eight images do
+SPREAD_COUNTS = 4.0  # our choice: the same of the spread
+POINTS = 25  # scores that are kept of each class
+AS_IT_IS = 4  # our choice: an image as it is counts as much as so many that were changed harmlessly
+
+
+class Scale(NamedTuple):
+    """Where the scores of a class's normal images lie: their mean and spread."""
+
+    mean: float
+    spread: float
+
+    def of(self, scores: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Scores in this scale."""
+        return (np.asarray(scores) - self.mean) / self.spread
+
+    def back(self, scaled: Sequence[float] | np.ndarray) -> np.ndarray:
+        """The scores that are so much in this scale."""
+        return self.mean + self.spread * np.asarray(scaled)
+
+
+def usual_scale(held_out: Sequence[np.ndarray]) -> Scale:
+    """The scale of classes of so few, on the average, from their held-out scores; of none: scores as they are."""
+    there = [scores for scores in held_out if len(scores) > 1]
+    if not there:
+        return Scale(0.0, 1.0)
+    return Scale(float(np.mean([s.mean() for s in there])), max(1e-6, float(np.mean([s.std(ddof=1) for s in there]))))
+
+
+def own_scale(held_out: Sequence[float] | np.ndarray, images: int, usual: Scale) -> Scale:
+    """A class's own scale, from its held-out scores, leaning on what is usual for classes of so few images."""
+    scores = np.asarray(held_out)
+    if len(scores) < 2:
+        return usual
+    trust = images / (images + MEAN_COUNTS)
+    variance = (images * scores.var(ddof=1) + SPREAD_COUNTS * usual.spread**2) / (images + SPREAD_COUNTS)
+    return Scale(trust * float(scores.mean()) + (1 - trust) * usual.mean, float(np.sqrt(variance)))
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Classes of many that played a class of so few images.
+
+    usual: the scale of their held-out scores. scores: by class, of good images that it had not, in its own scale,
+    ascending.
+    """
+
+    usual: Scale
+    scores: Mapping[str, tuple[float, ...]]
+
+    @classmethod
+    def of(cls, played: Sequence[tuple[str, np.ndarray, np.ndarray]], images: int) -> "Rehearsal":
+        """From what was seen: a class's name, its held-out scores, and the scores of the images that it had not.
+
+        The latter as in ``weighed``.
+        """
+        usual = usual_scale([held_out for _, held_out, _ in played])
+        by_class: dict[str, list[np.ndarray]] = {}
+        for name, held_out, others in played:
+            by_class.setdefault(name, []).append(own_scale(held_out, images, usual).of(others))
+        return cls(usual, {name: points(np.concatenate(parts), POINTS) for name, parts in by_class.items()})
+
+    def rounded(self, digits: int) -> "Rehearsal":
+        """As it is kept."""
+        scores = {name: tuple(round(score, digits) for score in theirs) for name, theirs in self.scores.items()}
+        return Rehearsal(Scale(*(round(value, digits) for value in self.usual)), scores)
+
+    def expected(self, held_out: Sequence[float], images: int, count: int) -> tuple[float, ...]:
+        """So many scores that the good images of a class may have, given its own held-out ones; ascending.
+
+        Every class that played counts the same.
+        """
+        scale = own_scale(held_out, images, self.usual)
+        return tuple(scale.back(points(np.concatenate([*map(np.asarray, self.scores.values())]), count)).tolist())
+
+
+def weighed(scores: Sequence[float], changed: Sequence[float]) -> tuple[float, ...]:
+    """The scores of images, and of the same changed harmlessly, as one list."""
+    return (*scores, *changed) if not changed else (*(tuple(scores) * AS_IT_IS), *changed)
+
+
+def points(values: Sequence[float] | np.ndarray, count: int) -> tuple[float, ...]:
+    """So many values that stand for all of them: quantiles in even steps, ascending."""
+    return tuple(np.quantile(np.asarray(values), (np.arange(count) + 0.5) / count).tolist())

@@ -1,0 +1,64 @@
+"""Harmless change: what a camera or a program does to a photograph without doing anything to the part.
+
+A camera is knocked by a pixel, a lamp ages, a lens is cleaned, a program saves with another codec. Copies of normal
+photographs that were changed so are normal, too.
+"""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from ltad.config import HarmlessConfig
+
+FRAME = 256  # the side, in pixels, that strengths in pixels are of
+BORDER = 1 / 8  # of the side, mirrored beyond the frame, so that a moved camera sees something there
+FINEST_JPEG = 95  # quality of the file that loses least
+
+
+def changed(picture: Image.Image, strengths: HarmlessConfig, generator: np.random.Generator) -> Image.Image:
+    """A copy of a square RGB picture, changed in every way that has a strength, each by a random part of it.
+
+    In the order of a camera: it moves, focuses, light falls in, the sensor adds noise, and the file is saved. What one
+    change draws does not depend on the others' strengths.
+    """
+    s = strengths
+    right, down, turn, zoom, bright, contrast = generator.uniform(-1, 1, 6)
+    tint, (blur, noise, loss) = generator.uniform(-1, 1, 3), generator.uniform(0, 1, 3)
+    grain = generator.standard_normal((picture.height, picture.width, 3), dtype=np.float32)
+    pixel = picture.width / FRAME
+    if s.shift or s.turn or s.zoom:
+        picture = _moved(
+            picture, right * s.shift * pixel, down * s.shift * pixel, turn * s.turn, 1 + zoom * s.zoom / 100
+        )
+    values = np.asarray(picture, dtype=np.float32)
+    if s.blur:
+        sigma = blur * s.blur * pixel
+        values = gaussian_filter(values, (sigma, sigma, 0))
+    mean = values.mean()
+    values = mean + (values - mean) * (1 + contrast * s.contrast / 100)
+    values = values * ((1 + bright * s.brightness / 100) * (1 + tint * s.colour / 100)).astype(np.float32)
+    values = values + noise * s.noise * grain
+    picture = Image.fromarray(np.clip(values + 0.5, 0, 255).astype(np.uint8))
+    return _saved(picture, round(FINEST_JPEG - loss * max(0.0, FINEST_JPEG - s.jpeg))) if s.jpeg < 100 else picture
+
+
+def _moved(picture: Image.Image, right: float, down: float, degrees: float, scale: float) -> Image.Image:
+    """The picture moved, turned and scaled about its middle, resampled once."""
+    border = round(BORDER * picture.width)
+    wide = np.pad(np.asarray(picture), ((border, border), (border, border), (0, 0)), mode="symmetric")
+    x, y, angle = picture.width / 2, picture.height / 2, np.deg2rad(degrees)
+    cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
+    from_left = (cos, sin, border + x - cos * (x + right) - sin * (y + down))
+    from_top = (-sin, cos, border + y + sin * (x + right) - cos * (y + down))
+    where = (*from_left, *from_top)
+    return Image.fromarray(wide).transform(picture.size, Image.Transform.AFFINE, where, Image.Resampling.BICUBIC)
+
+
+def _saved(picture: Image.Image, quality: int) -> Image.Image:
+    """The picture as it comes back from a JPEG file."""
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    with Image.open(file) as saved:
+        return saved.convert("RGB")

@@ -1,0 +1,120 @@
+"""Copies of normal images that are normal, too: turned as their class may be, and changed as cameras change pictures.
+
+Our addition to the paper. For the tail: seven screws that lie anyhow become a hundred. For every class: what a camera
+or a program does to a photograph without doing anything to the part belongs to what is normal.
+"""
+
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ltad.config import LTADConfig
+from ltad.data import Sample
+from ltad.foundation.features import Encoder, Features
+from ltad.photos.harmless import changed
+from ltad.progress import Progress, Stage
+from ltad.training.views import symmetries, turned
+
+MOST = 14  # our choice: copies of one image; more of the same few images teach little
+
+
+class Copy(NamedTuple):
+    """A copy to make: of which image, the how manyth of it, and how it is turned. The first one (0) is not turned."""
+
+    source: int
+    rank: int
+    turn: int
+
+
+class Copies(NamedTuple):
+    """Features of the copies, which training image each was made of (copies,), and the how manyth it is (copies,)."""
+
+    features: Features
+    sources: Tensor
+    ranks: Tensor
+
+    def take(self, chosen: Tensor) -> "Copies":
+        """Some of the copies."""
+        return Copies(self.features.take(chosen), self.sources[chosen], self.ranks[chosen])
+
+
+def copies_wanted(images: int, config: LTADConfig) -> int:
+    """How many copies each image of a class of so many has at most: enough to be as many as wanted, one at least."""
+    missing = math.ceil((config.views.wanted - images) / images)
+    return min(MOST, max(int(config.harmless.is_any), missing))
+
+
+def ranks_wanted(images: int, config: LTADConfig) -> int:
+    """The rank under which a copy is one of those that are wanted; those that are only turned are counted from 1."""
+    return copies_wanted(images, config) + (not config.harmless.is_any)
+
+
+def make_copies(
+    samples: Sequence[Sample],
+    features: Features,
+    encoder: Encoder,
+    config: LTADConfig,
+    more: dict[int, int],
+    progress: Progress,
+) -> Copies | None:
+    """Make the copies of every image that its class wants; None where there are none.
+
+    features: of the samples, in their order. more: images (by index) of which so many copies are wanted, if that is
+    more.
+    """
+    chosen: list[Copy] = []
+    for class_id in features.class_ids.unique().tolist():
+        members = (features.class_ids == class_id).nonzero()[:, 0].tolist()
+        usual = copies_wanted(len(members), config)
+        wanted = {member: max(usual, more.get(member, 0)) for member in members}
+        if not any(wanted.values()):
+            continue
+        turns: list[int] = []
+        unturned = int(config.harmless.is_any)
+        if len(members) > 1 and max(wanted.values()) > unturned and config.views.wanted:
+            known = torch.tensor(members)
+            turns = symmetries(samples, features, known, encoder, config.views.tolerance, progress)
+        for member in members:
+            chosen += _copies_of(member, wanted[member], turns, config)
+    if not chosen:
+        return None
+    sources = torch.tensor([copy.source for copy in chosen])
+    pictures = _pictures(samples, chosen, encoder, config)
+    made = encoder.features(pictures, features.class_ids[sources], Stage("copies"), progress, keep=False)
+    return Copies(made, sources, torch.tensor([copy.rank for copy in chosen]))
+
+
+def _copies_of(image: int, count: int, turns: list[int], config: LTADConfig) -> list[Copy]:
+    """The copies of one image: turned in all ways that there are, in random order, then all over again.
+
+    Without harmless change a turn comes but once.
+    """
+    generator = np.random.default_rng((config.seed, image))
+    order = [turns[i] for i in generator.permutation(len(turns))]
+    if not config.harmless.is_any:
+        return [Copy(image, rank, turn) for rank, turn in enumerate(order[:count], start=1)]
+    every = [0, *order]
+    return [Copy(image, rank, every[rank % len(every)]) for rank in range(count)]
+
+
+def _pictures(
+    samples: Sequence[Sample], copies: Sequence[Copy], encoder: Encoder, config: LTADConfig
+) -> Iterator[Tensor]:
+    """Make the copies, as the tower takes them; an image is read once for all of its copies in a row."""
+    side = encoder.foundation.fingerprint.image_size
+    for source, group in groupby(copies, key=lambda copy: copy.source):
+        sample = samples[source]
+        picture = sample.read().resize((side, side), Image.Resampling.BILINEAR)
+        for copy in group:
+            one = picture
+            if config.harmless.is_any:
+                seed = (config.seed, copy.rank, zlib.crc32(f"{sample.class_name}/{sample.name}".encode()))
+                one = changed(picture, config.harmless.of_class(sample.class_name), np.random.default_rng(seed))
+            yield turned(encoder.tensors([one])[0], copy.turn)

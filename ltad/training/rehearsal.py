@@ -1,0 +1,139 @@
+"""Let classes of many images play classes of few: cut them down, learn them so, and judge what was taken from them.
+
+Only what is a class's own is learned again: its exemplars, its copies, its statistics. What all classes share, the
+transformer and the semantics, comes from the models that had not seen the images, though they had seen others of the
+class; it is a tenth of the score.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltad.config import LTADConfig
+from ltad.foundation.features import ENCODE_BATCH
+from ltad.judging.rehearsal import Rehearsal, weighed
+from ltad.judging.scoring import RawScores, score_images, smooth, standardise
+from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out
+from ltad.model.ltad import LTAD, look_up
+from ltad.model.memory import PatchMemory
+from ltad.progress import Progress, Stage
+from ltad.training.copies import copies_wanted, ranks_wanted
+from ltad.training.images import Judged, TrainingImages
+from ltad.training.normals import Normals
+
+SIZES = (1, 2, 3, 4, 6, 10, 16, 28)  # our choice: images of the classes that are played
+SMALL = 10  # images: up to which a class plays several times, with other images each time
+CASTS = 3
+CLASSES = 6  # our choice: those with the most images play
+FEWEST_OTHERS = 8  # images that must be left to be judged
+MOST_OTHERS = 40
+CANDIDATES = 20_000  # patches among which exemplars are chosen; a third of what a class has otherwise
+
+
+class Play(NamedTuple):
+    """A class that plays one of few: the images that it has, and others that are judged."""
+
+    class_id: int
+    cast: Tensor
+    others: Tensor
+
+
+def plays(class_ids: Tensor, seed: int) -> list[Play]:
+    """Every play there will be, given the images' classes (n,)."""
+    generator = torch.Generator().manual_seed(seed)
+    listed = []
+    for class_id in class_ids.bincount().argsort(descending=True, stable=True)[:CLASSES].tolist():
+        members = (class_ids == class_id).nonzero()[:, 0]
+        members = members[torch.randperm(len(members), generator=generator)]
+        for size in SIZES:
+            for number in range(CASTS if size <= SMALL else 1):
+                end = number * SMALL + size
+                cast, rest = members[end - size : end], members[max(end, len(members) - MOST_OTHERS) :]
+                if len(cast) == size and len(rest) >= max(FEWEST_OTHERS, size // 2):
+                    listed.append(Play(class_id, cast, rest))
+    return listed
+
+
+def copies_needed(listed: list[Play], config: LTADConfig) -> dict[int, int]:
+    """How many copies of each image (by index) are needed, so that every cast has as many as a class of its size."""
+    needed: dict[int, int] = {}
+    for play in listed:
+        for image in play.cast.tolist():
+            needed[image] = max(needed.get(image, 0), copies_wanted(len(play.cast), config))
+    return needed
+
+
+@torch.no_grad()
+def rehearse(
+    listed: list[Play],
+    images: TrainingImages,
+    judged: Judged,
+    model: LTAD,
+    normals: Normals,
+    names: tuple[str, ...],
+    config: LTADConfig,
+    progress: Progress,
+) -> dict[int, Rehearsal]:
+    """What was seen, by the number of images that were played; nothing where scores are not standardised.
+
+    model: the final one, in whose memories' coordinates the casts are learned.
+    """
+    if normals.across is None or normals.pooled is None:
+        return {}
+    stage = _Stage(images, judged, model, normals.across, normals.pooled, config)
+    seen: dict[int, list[tuple[str, np.ndarray, np.ndarray]]] = {}
+    for step, play in enumerate(listed, start=1):
+        seen.setdefault(len(play.cast), []).append((names[play.class_id], *stage.performed(play)))
+        progress(Stage("rehearsal"), step, len(listed))
+    return {size: Rehearsal.of(played, size) for size, played in sorted(seen.items())}
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What all plays are performed on."""
+
+    images: TrainingImages
+    judged: Judged
+    model: LTAD
+    across: RawScores
+    pooled: Pooled
+    config: LTADConfig
+
+    def performed(self, play: Play) -> tuple[np.ndarray, np.ndarray]:
+        """The held-out scores of the cast, none of a lone image, and the scores of the others."""
+        versions = self.judged.versions
+        others = self._scores_of(play.others, learned_from=play.cast)
+        if len(play.cast) == 1:
+            cast, held_out = self.across.of(self.judged.rows(play.cast)), np.empty(0)
+        else:
+            halves = play.cast[::2], play.cast[1::2]
+            pairs = (halves, halves[::-1])
+            parts = [self._scores_of(half, learned_from=other) for half, other in pairs]
+            cast = RawScores(*(torch.cat(each) for each in zip(*parts, strict=True)))
+            held_out = leave_one_out(cast, cast, self.pooled, self.config, versions)[::versions].numpy()
+        sums = ScoreSums.of(cast, versions)
+        usual = self.pooled.memory_statistics(sums), self.pooled.placed_statistics(sums)
+        scores = score_images(standardise(others, *usual), self.config).image.view(-1, versions).T
+        return held_out, np.array(weighed(scores[0].tolist(), scores[1:].flatten().tolist()))
+
+    def _scores_of(self, some: Tensor, *, learned_from: Tensor) -> RawScores:
+        """Raw scores of images where their class has these only, and as many copies of them as such a class."""
+        grid = self.model.patches.grid_size
+        seen = torch.zeros_like(self.images.features.class_ids, dtype=torch.bool)
+        seen[learned_from] = True
+        features = self.images.where(seen, ranks_wanted(len(learned_from), self.config))
+        generator = torch.Generator().manual_seed(self.config.seed)
+        memories = [memory.alone(features.maps, generator, CANDIDATES) for memory in self.model.memories]
+        rows = self.judged.rows(some)
+        distances = [self._distances(chunk, memories) for chunk in rows.split(ENCODE_BATCH)]
+        smoothed = smooth(torch.cat(distances).unflatten(-1, grid), self.config.scoring.smoothing).flatten(-2)
+        return self.across.of(rows)._replace(memory=smoothed)
+
+    def _distances(self, rows: Tensor, memories: Sequence[PatchMemory]) -> Tensor:
+        """Distances (B, S, N) of rows to memories of one class."""
+        batch = self.judged.batch(rows, self.model.device)
+        return look_up(memories, batch.maps, torch.zeros_like(batch.class_ids), self.model.patches.grid_size).cpu()
