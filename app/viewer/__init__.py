@@ -18,7 +18,7 @@ from ltad.checkpoint.card import CheckpointCard
 from ltad.inspection.pictures import COLOUR_MAPS, OPACITY, colour_table, full_scale
 from ltad.inspection.prediction import ALL, Prediction
 from ltad.judging.calibration import BORDERLINE
-from ltad.judging.regions import REGION_GRID
+from ltad.judging.regions import EVERYWHERE, REGION_GRID
 
 HERE = Path(__file__).parent
 SCRIPTS = ("judge.js", "map.js", "words.js", "cards.js", "settings.js", "viewer.js", "inspection.js", "batch.js")
@@ -66,8 +66,12 @@ def calibration_facts(card: CheckpointCard, class_name: str) -> dict[str, Any]:
     """What the browser needs to judge images of a class at any rate."""
     rate = card.config.calibration.false_alarm_rate
     judgement = card.calibration.judge(0.0, class_name, rate)
-    told = {"rate": rate, "provisional": judgement.provisional, "seen": judgement.seen_rates}
-    return vars(judgement.normals) | told
+    return vars(judgement.normals) | {
+        "changed": card.calibration.classes[class_name].changed,
+        "rate": rate,
+        "provisional": judgement.provisional,
+        "seen": judgement.seen_rates,
+    }
 
 
 def compact(value: Any) -> str:
@@ -84,6 +88,7 @@ def source() -> str:
     """Everything that the browser runs, as one module."""
     constants = {
         "borderline": BORDERLINE,
+        "everywhere": EVERYWHERE,
         "largestRate": LARGEST_RATE,
         "side": REGION_GRID,
         "opacity": OPACITY,

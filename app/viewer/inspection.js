@@ -73,31 +73,34 @@ class Inspection extends Follower {
   update() {
     const { facts } = this;
     const judgement = judge(this.report.image_score, facts.calibration, this.currentRate);
-    const regions = findRegions(this.viewer.fine.all, judgement.threshold, this.report.image_size);
-    this.showVerdict(judgement);
+    const everywhere = this.report.class.known && isEverywhere(judgement, this.viewer.background);
+    const regions = everywhere ? [] : findRegions(this.viewer.fine.all, judgement.threshold, this.report.image_size);
+    this.showVerdict(judgement, everywhere);
     this.showPlaces(regions, judgement.threshold);
     this.showWhy(judgement.threshold);
-    this.viewer.update(judgement.threshold, regions);
+    this.viewer.update(judgement.threshold, regions, everywhere);
     const [low, high] = this.rateLimits;
     this.rate.value = (100 * Math.log(this.currentRate / low)) / Math.log(high / low);
     this.rateText.textContent = percent(this.currentRate);
   }
 
-  showVerdict(judgement) {
+  showVerdict(judgement, everywhere) {
     const { name, known } = this.report.class;
     const { calibration } = this.facts;
     const unusual = calibration.scores.filter((normal) => normal < this.report.image_score).length / calibration.scores.length;
     const nearest = this.report.top_classes[0].name;
     const other = !known && nearest !== name;
-    const state = known ? judgement.verdict : "unknown";
+    const state = known && !everywhere ? judgement.verdict : "unknown";
     const inWords = WORDS.verdicts[judgement.verdict];
     this.verdict.className = `card verdict ${state}`;
     this.icon.setAttribute("d", ICONS[state]);
     const provisional = known && calibration.provisional ? ` (${WORDS.provisional})` : "";
-    this.headline.textContent = WORDS.verdicts[other ? "other" : state] + provisional;
+    this.headline.textContent = WORDS.verdicts[other ? "other" : everywhere ? "everywhere" : state] + provisional;
     this.sentence.textContent = other
       ? WORDS.other(name, nearest, inWords)
-      : known
+      : everywhere
+        ? WORDS.everywhere(name, inWords)
+        : known
         ? WORDS.unusual(unusual, calibration.images, name)
         : WORDS.unknown(name, inWords);
     this.source.textContent = WORDS.source(judgement, calibration);

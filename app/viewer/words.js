@@ -10,10 +10,13 @@ const ENGLISH = {
     borderline: "Borderline",
     defect: "Defect",
     unknown: "Unknown product",
+    everywhere: "Unlike the training pictures",
     other: "Another product",
   },
   unusual: (share, images, name) =>
     `More unusual than ${share < 1 ? percent(share) + " of" : "all"} ${images} normal images, judged as ${spell(name)}.`,
+  everywhere: (name, verdict) =>
+    `The photograph is unusual everywhere at once: its light, sharpness or position is unlike the training pictures, or the defect covers most of it. As ${spell(name)} it would be “${verdict}”. Compare it with a picture that was judged well.`,
   unknown: (name, verdict) =>
     `The image fits none of the learned classes. The nearest is ${spell(name)}; judged as that it would be “${verdict}”, which means little. Is it a product of yours? The Teach tab learns it from a few good photographs.`,
   other: (name, nearest, verdict) =>
@@ -30,7 +33,11 @@ const ENGLISH = {
             ? `Where other classes were cut down to as few, ${percent(calibration.seen[0])} of their good parts exceeded it at ${percent(calibration.rate)}, in the worst class ${percent(calibration.seen[1])}.`
             : "How many good parts exceed it was not measured."
         }`
-      : `At most ${percent(judgement.promised)} of good parts are to exceed it; so many images can promise no less than ${percent(smallestRate(calibration))}.`),
+      : `At most ${percent(judgement.promised)} of good parts are to exceed it; so many images can promise no less than ${percent(smallestRate(calibration))}.${
+          calibration.changed.length
+            ? ` After a slight change of light, position or file, ${percent(calibration.changed.filter((score) => score > judgement.threshold).length / calibration.changed.length)} of its held-out images did.`
+            : ""
+        }`),
   provisional: "provisional",
   rate: "False alarms, at most",
   rateHelp: "How many of the good parts may be called defective",
@@ -108,9 +115,11 @@ const ENGLISH = {
 };
 
 const CHINESE = {
-  verdicts: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知产品", other: "其他产品" },
+  verdicts: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知产品", everywhere: "与训练照片不同", other: "其他产品" },
   unusual: (share, images, name) =>
     `按“${spell(name)}”判断：比 ${images} 张正常图像中的${share < 1 ? ` ${percent(share)} ` : "全部"}更异常。`,
+  everywhere: (name, verdict) =>
+    `整张照片同时异常：光线、清晰度或位置与训练照片不同，或者缺陷覆盖了大部分画面。按“${spell(name)}”判断为“${verdict}”。请与一张判断正确的照片比较。`,
   unknown: (name, verdict) =>
     `该图像与任何已学类别都不相符。最接近的是“${spell(name)}”，按它判断为“${verdict}”，但参考意义不大。若这是您的产品，“教学”页只需几张合格品照片即可学会。`,
   other: (name, nearest, verdict) =>
@@ -126,7 +135,11 @@ const CHINESE = {
             ? `其他类别缩减到同样少的图像时，在 ${percent(calibration.rate)} 下平均有 ${percent(calibration.seen[0])} 的合格品超过阈值，最差的类别为 ${percent(calibration.seen[1])}。`
             : "有多少合格品会超过阈值，未曾测量。"
         }`
-      : `超过阈值的合格品应不多于 ${percent(judgement.promised)}；这么多图像最低只能保证 ${percent(smallestRate(calibration))}。`),
+      : `超过阈值的合格品应不多于 ${percent(judgement.promised)}；这么多图像最低只能保证 ${percent(smallestRate(calibration))}。${
+          calibration.changed.length
+            ? `光线、位置或文件稍有变化后，留出图像中有 ${percent(calibration.changed.filter((score) => score > judgement.threshold).length / calibration.changed.length)} 超过阈值。`
+            : ""
+        }`),
   provisional: "暂定",
   rate: "误报率上限",
   rateHelp: "允许多少合格品被判为缺陷",

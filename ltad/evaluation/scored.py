@@ -43,11 +43,12 @@ def score(
 def decide(scored: ScoredBatch, predictor: Predictor) -> list[Decision]:
     """Decide on each image of a batch, as the class that it was scored as.
 
-    Empty for what only looks like a predictor: the card of a benchmark's rival is calibrated for other scores.
+    Whoever makes verdicts has a card that is calibrated for its own scores, a benchmark's rival as well; empty where
+    the card is calibrated for nothing.
     """
-    if not isinstance(predictor, Predictor):
-        return []
     card = predictor.card
+    if not card.calibration.classes:
+        return []
     rate = card.config.calibration.false_alarm_rate
     rows = zip(scored.class_ids.tolist(), scored.image_scores.tolist(), scored.familiarity.tolist(), strict=True)
     decisions = []

@@ -14,7 +14,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, Literal, Self
 
-from ltad.judging.rehearsal import AS_IT_IS, Rehearsal, points, weighed
+from ltad.judging.rehearsal import Rehearsal, points
 
 FAMILIAR_BY = ("images", "name")  # what an image is recognised by: similarity to where images lie, or to the name
 Verdict = Literal["ok", "borderline", "defect"]
@@ -29,8 +29,8 @@ FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as
 class HeldOut:
     """What a class's normal images are like to models that had not seen them, in any order; a lone image: nothing.
 
-    scores: of the images as they are; changed: after harmless change, where that is normal. familiarity: how similar
-    they are to where the class's other images lie.
+    scores: of the images as they are, which thresholds are made of; changed: after harmless change, where that is
+    normal. familiarity: how similar they are to where the class's other images lie.
     """
 
     scores: tuple[float, ...] = ()
@@ -137,16 +137,15 @@ class Calibration:
         return {name: self._filled(held_out) for name, held_out in self.classes.items()}
 
     def _filled(self, held_out: HeldOut) -> Normals:
-        own, images = weighed(held_out.scores, held_out.changed), len(held_out.scores)
+        own, images = held_out.scores, len(held_out.scores)
         played = self._played(images)
         there = ENOUGH if played else min(ENOUGH, sum(len(each.scores) for each in self.classes.values()))
-        missing = (there - images) * (AS_IT_IS + 1 if held_out.changed else 1)
-        if missing <= 0:
+        if there <= images:
             return Normals(tuple(sorted(own)), images, images)
         if played:
-            fill = self.rehearsals[played].expected(held_out.scores, images, missing)
+            fill = self.rehearsals[played].expected(own, images, there - images)
         else:
-            fill = points([s for each in self.classes.values() for s in weighed(each.scores, each.changed)], missing)
+            fill = points([score for each in self.classes.values() for score in each.scores], there - images)
         rounded = (round(float(score), DIGITS) for score in fill)
         return Normals(tuple(sorted((*own, *rounded))), there, images, played)
 
@@ -170,6 +169,14 @@ class Calibration:
             limit = Normals(tuple(others), len(others), 0).threshold(rate)
             shares.append(sum(score > limit for score in scores) / len(scores))
         return fmean(shares), max(shares)
+
+    def rate_after_change(self, class_name: str, rate: float) -> float | None:
+        """The share of a class's held-out images that is flagged after harmless change; None where that is not known.
+
+        Our choice: a threshold made of changed images, too, costs more defects than it saves false alarms.
+        """
+        changed, limit = self.classes[class_name].changed, self.normals(class_name).threshold(rate)
+        return sum(score > limit for score in changed) / len(changed) if changed else None
 
     def usual_familiarity(self, class_name: str) -> float:
         """How familiar images of a class usually are; one of few images leans on the other classes."""

@@ -15,7 +15,6 @@ import numpy as np
 MEAN_COUNTS = 8.0  # our choice: what such classes score counts as much as what a class's own eight images do
 SPREAD_COUNTS = 4.0  # our choice: the same of the spread
 POINTS = 25  # scores that are kept of each class
-AS_IT_IS = 4  # our choice: an image as it is counts as much as so many that were changed harmlessly
 
 
 class Scale(NamedTuple):
@@ -64,10 +63,7 @@ class Rehearsal:
 
     @classmethod
     def of(cls, played: Sequence[tuple[str, np.ndarray, np.ndarray]], images: int) -> "Rehearsal":
-        """From what was seen: a class's name, its held-out scores, and the scores of the images that it had not.
-
-        The latter as in ``weighed``.
-        """
+        """From what was seen: a class's name, its held-out scores, and the scores of the images that it had not."""
         usual = usual_scale([held_out for _, held_out, _ in played])
         by_class: dict[str, list[np.ndarray]] = {}
         for name, held_out, others in played:
@@ -86,11 +82,6 @@ class Rehearsal:
         """
         scale = own_scale(held_out, images, self.usual)
         return tuple(scale.back(points(np.concatenate([*map(np.asarray, self.scores.values())]), count)).tolist())
-
-
-def weighed(scores: Sequence[float], changed: Sequence[float]) -> tuple[float, ...]:
-    """The scores of images, and of the same changed harmlessly, as one list."""
-    return (*scores, *changed) if not changed else (*(tuple(scores) * AS_IT_IS), *changed)
 
 
 def points(values: Sequence[float] | np.ndarray, count: int) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltad.config import LTADConfig
 from ltad.foundation.features import ENCODE_BATCH
-from ltad.judging.rehearsal import Rehearsal, weighed
+from ltad.judging.rehearsal import Rehearsal
 from ltad.judging.scoring import RawScores, score_images, smooth, standardise
 from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out
 from ltad.model.ltad import LTAD, look_up
@@ -117,8 +117,7 @@ class _Stage:
             held_out = leave_one_out(cast, cast, self.pooled, self.config, versions)[::versions].numpy()
         sums = ScoreSums.of(cast, versions)
         usual = self.pooled.memory_statistics(sums), self.pooled.placed_statistics(sums)
-        scores = score_images(standardise(others, *usual), self.config).image.view(-1, versions).T
-        return held_out, np.array(weighed(scores[0].tolist(), scores[1:].flatten().tolist()))
+        return held_out, score_images(standardise(others, *usual), self.config).image[::versions].numpy()
 
     def _scores_of(self, some: Tensor, *, learned_from: Tensor) -> RawScores:
         """Raw scores of images where their class has these only, and as many copies of them as such a class."""

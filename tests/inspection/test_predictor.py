@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.datasets import load_sample_image
 from ltad.data import Dataset, Sample
 from ltad.errors import ImageError
 from ltad.evaluation import metrics
+from ltad.inspection.prediction import ALL
 from ltad.inspection.predictor import Predictor
 from ltad.photos.frame import map_to_image, resize_mask, to_tensor
 from tests.toys import HEIGHT, WIDTH
@@ -166,6 +168,18 @@ def test_a_class_of_few_images_is_provisional_and_says_so(predictor: Predictor, 
     assert prediction.report()["provisional"] is True
     assert any("provisional: “stripes” was learned from 1 image," in note for note in prediction.notes)
     assert not predictor.predict(blotched("checker", toy_folder)).judgement.provisional
+
+
+def test_what_is_unusual_everywhere_is_said_and_has_no_places(predictor: Predictor, toy_folder: Path) -> None:
+    found = predictor.predict(blotched("checker", toy_folder))
+    assert found.state == "defect" and found.regions and not found.everywhere
+    limit = found.judgement.threshold
+    lit = replace(found, patch_maps={ALL: found.patch_maps[ALL] * 0 + 1.5 * limit})
+    assert lit.everywhere and lit.state == "unknown" and lit.regions == () and lit.report()["regions"] == []
+    assert any("unusual everywhere at once" in note for note in lit.notes)
+    assert not any("unusual everywhere at once" in note for note in found.notes)
+    fine = replace(lit, judgement=lit.card.calibration.judge(0.5 * limit, "checker", 0.12))
+    assert fine.state != "unknown" and not fine.everywhere
 
 
 def test_many_visitors_get_what_one_gets(predictor: Predictor, mixed: list[Sample], toy_folder: Path) -> None:

@@ -106,7 +106,9 @@ def test_enough_images_speak_for_their_class_alone() -> None:
     own = tuple(map(float, range(ENOUGH)))
     changed = tuple(score + 0.5 for score in own)
     calibration = Calibration({"a": HeldOut(own, changed), "b": HeldOut((500.0,) * 90)}, {1: REHEARSAL})
-    assert calibration.normals("a") == Normals(tuple(sorted(4 * own + changed)), ENOUGH, ENOUGH)  # as it is: four times
+    assert calibration.normals("a") == Normals(own, ENOUGH, ENOUGH)
+    assert calibration.rate_after_change("b", 0.05) is None
+    assert calibration.rate_after_change("a", 0.1) == 6 / ENOUGH  # 5 above the threshold, and half a step more
 
 
 REHEARSAL = Rehearsal(Scale(1.0, 2.0), {"b": (0.0, 1.0), "c": (2.0, 3.0)})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltad.judging.regions import find_regions
+from ltad.judging.regions import background, find_regions
 
 
 def patch_map(*peaks: tuple[int, int, float]) -> np.ndarray:
@@ -54,3 +54,11 @@ def test_boxes_lie_inside_the_image(
 def test_boxes_lie_inside_small_images() -> None:
     (region,) = find_regions(patch_map((31, 31, 1.0)), 0.99, (32, 24))
     assert region.box[0] < 32 and region.box[1] < 24
+
+
+def test_the_background_is_what_three_quarters_exceed() -> None:
+    values = np.arange(100.0).reshape(10, 10)
+    assert background(values) == pytest.approx(24.75)
+    place = np.zeros((16, 16))
+    place[2:8, 3:9] = 50
+    assert background(place) == 0
