@@ -14,15 +14,18 @@ from ltad.machine import AUTO, DEVICES
 
 
 def parser(
-    name: str, description: str, output: str, *, again: str = "print what a run wrote"
+    name: str, description: str, output: str, *, again: str = "print what a run wrote", trains: bool = True
 ) -> argparse.ArgumentParser:
-    """The options of a run on a data set, or of its file; again: what is done with that."""
+    """The options of a run on a data set, or of its file; again: what is done with that. trains: it has settings."""
     options = argparse.ArgumentParser(prog=name, description=description)
     task = options.add_mutually_exclusive_group(required=True)
     task.add_argument("--data", help="several are joined to one data set", **SOURCES)
     task.add_argument("--table", type=Path, metavar="FILE", help=again)
     options.add_argument("--device", default=AUTO, metavar=DEVICES, help="what computes; auto: the best there is")
-    options.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    if trains:
+        options.add_argument(
+            "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting"
+        )
     options.add_argument("--output", type=Path, default=Path(output), metavar="FILE")
     return options
 

@@ -4,8 +4,9 @@
 
 For every class a checkpoint is trained on the others; then ``adapt`` teaches it that class, with and without replay.
 Beside it stands a patch k-NN built from the same images on the same features, which is told the class; LTAD predicts
-it. FILE is written after every class and number of images, and ``--resume`` goes on with it; ``--table FILE`` prints
-it.
+it. A second table has what each flags of the taught class: false alarms and defects at the checkpoint's own rate, or at
+the smallest rate that so few images can promise. FILE is written after every class and number of images, and
+``--resume`` goes on with it; ``--table FILE`` prints it.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +29,7 @@ from benchmarks.detectors import PatchKNN
 from benchmarks.images import encode_once, shrink
 from benchmarks.rivals import Rival, held_out_maps
 from benchmarks.tables import markdown
-from ltad.checkpoint.card import ClassCard
+from ltad.checkpoint.card import CheckpointCard, ClassCard
 from ltad.checkpoint.folder import Checkpoint
 from ltad.commands.progress import Bars
 from ltad.config import AdaptConfig
@@ -46,6 +47,8 @@ from ltad.words import percent
 
 ADAPTED, FORGETFUL = "adapted", "adapted, no replay"
 READINGS = tuple(f"patch k-NN, by {reading}" for reading in PatchKNN.readings)
+COMPARED = (ADAPTED, *READINGS)
+FLAGGED = {"false_alarms": "false alarms", "found": "found", "found_at_best": "found at best"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -138,11 +141,18 @@ def adapt_in_every_way(
         size = (folder / "adapted" / "model.safetensors").stat().st_size
         own = evaluate(only(dataset, class_name), predictor, auto=True, progress=bars)
         others = evaluate(without(dataset, class_name), predictor, auto=True, progress=bars)
-        methods[name] = entry({"classes": own["classes"], "mean": others["mean"]}, seconds, size)
+        promised = {"promised_rate": promised_rate(adapted.card, class_name)}
+        methods[name] = entry({"classes": own["classes"], "mean": others["mean"]}, seconds, size) | promised
     for rival in knn(base, images, class_name, encoder, bars):
         table = evaluate(only(dataset, class_name), cast(Predictor, rival), progress=bars)
-        methods[rival.card.name] = entry(table | {"mean": None}, rival.seconds, rival.bytes)
+        promised = {"promised_rate": promised_rate(rival.card, class_name)}
+        methods[rival.card.name] = entry(table | {"mean": None}, rival.seconds, rival.bytes) | promised
     return methods
+
+
+def promised_rate(card: CheckpointCard, class_name: str) -> float:
+    """The share of a class's good images that its threshold may flag."""
+    return card.calibration.judge(0.0, class_name, card.config.calibration.false_alarm_rate).promised_rate
 
 
 def only(dataset: Dataset, class_name: str) -> Dataset:
@@ -162,38 +172,62 @@ def knn(base: Checkpoint, images: Sequence[Sample], class_name: str, encoder: En
 
 
 def table(results: dict[str, Any]) -> str:
-    """A row for every class and number of images, and their means; mean over seeds, per cent."""
-    runs = results["runs"]
+    """What is reached, and what is flagged: a row for every class and number of images, and their means.
+
+    Mean over seeds, per cent. The second table is left out where a file does not have it, as those of older versions.
+    """
+    tables = [_reached(results["runs"])]
+    if all("promised_rate" in method for run in results["runs"] for method in run["methods"].values()):
+        tables.append(_flagged(results["runs"]))
+    return "\n\n".join(tables)
+
+
+def _reached(runs: Sequence[dict[str, Any]]) -> str:
+    """AUROCs of the taught class, how often it is recognised, and the other classes before and after."""
+
+    def figures(of: Sequence[dict[str, Any]]) -> list[float | None]:
+        columns = [_own(of, method, figure) for figure in ("image_auroc", "pixel_auroc") for method in COMPARED]
+        columns += [_own(of, ADAPTED, "class_accuracy"), _mean([run["before"]["image_auroc"] for run in of])]
+        for method in (ADAPTED, FORGETFUL):
+            columns.append(_mean([run["methods"][method]["mean"]["all"]["image_auroc"] for run in of]))
+        return [*columns, _mean([run["methods"][ADAPTED]["seconds"] for run in of])]
+
     head = ["class", "images", "LTAD", "k-NN, class", "k-NN, place", "pixel, LTAD", "k-NN, class", "k-NN, place"]
     head += ["recognised", "others before", "after", "no replay", "seconds"]
-    rows = []
-    for n in dict.fromkeys(run["images"] for run in runs):
-        some = [run for run in runs if run["images"] == n]
-        names = list(dict.fromkeys(run["class"] for run in some))
-        by_class = [_figures([run for run in some if run["class"] == name]) for name in names]
-        rows += [[name, str(n), *_cells(figures)] for name, figures in zip(names, by_class, strict=True)]
-        rows.append(["**mean**", str(n), *_cells([_mean(column) for column in zip(*by_class, strict=True)])])
+    rows = [
+        [*start, *map(percent, shares), f"{seconds or 0:.0f}"] for start, (*shares, seconds) in _rows(runs, figures)
+    ]
     return markdown(head, rows)
 
 
-def _figures(runs: Sequence[dict[str, Any]]) -> list[float | None]:
-    """The columns of the table for one class, over its seeds."""
+def _flagged(runs: Sequence[dict[str, Any]]) -> str:
+    """Of the taught class, at the rate that is promised for it: false alarms, and defects found, there and at best."""
 
-    def own(method: str, figure: str) -> float | None:
-        return _mean([run["methods"][method]["classes"][run["class"]][figure] for run in runs])
+    def figures(of: Sequence[dict[str, Any]]) -> list[float | None]:
+        promised = [_mean([run["methods"][method]["promised_rate"] for run in of]) for method in COMPARED[:2]]
+        return promised + [_own(of, method, figure) for figure in FLAGGED for method in COMPARED]
 
-    def others(method: str) -> float | None:
-        return _mean([run["methods"][method]["mean"]["all"]["image_auroc"] for run in runs])
-
-    figures = [own(method, figure) for figure in ("image_auroc", "pixel_auroc") for method in (ADAPTED, *READINGS)]
-    figures += [own(ADAPTED, "class_accuracy"), _mean([run["before"]["image_auroc"] for run in runs])]
-    figures += [others(ADAPTED), others(FORGETFUL)]
-    return [*figures, _mean([run["methods"][ADAPTED]["seconds"] for run in runs])]
+    head = ["class", "images", "promised, LTAD", "k-NN"]
+    for title in FLAGGED.values():
+        head += [f"{title}, LTAD", "k-NN, class", "k-NN, place"]
+    return markdown(head, [[*start, *map(percent, shares)] for start, shares in _rows(runs, figures)])
 
 
-def _cells(figures: Sequence[float | None]) -> list[str]:
-    *shares, seconds = figures
-    return [*map(percent, shares), f"{seconds:.0f}"]
+def _rows(
+    runs: Sequence[dict[str, Any]], figures: Callable[[Sequence[dict[str, Any]]], list[float | None]]
+) -> Iterator[tuple[list[str], list[float | None]]]:
+    """The start of every row, and the figures of its runs, which are one class's over the seeds; then their mean."""
+    for n in dict.fromkeys(run["images"] for run in runs):
+        some = [run for run in runs if run["images"] == n]
+        names = list(dict.fromkeys(run["class"] for run in some))
+        by_class = [figures([run for run in some if run["class"] == name]) for name in names]
+        yield from (([name, str(n)], own) for name, own in zip(names, by_class, strict=True))
+        yield ["**mean**", str(n)], [_mean(column) for column in zip(*by_class, strict=True)]
+
+
+def _own(runs: Sequence[dict[str, Any]], method: str, figure: str) -> float | None:
+    """A figure of the taught class."""
+    return _mean([run["methods"][method]["classes"][run["class"]][figure] for run in runs])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -3,7 +3,11 @@
 They see the frozen features of the training images that LTAD sees, and are told the class of a test image. What is
 normal for a class is learned from held-out scores, as LTAD does it: two more detectors, each fitted to half of the
 images, score the other half. Two readings of these are measured: "class" gives a class one mean and one spread, which
-changes no figure of a class and so leaves the recipe as it is; "place" gives every place of a class its own.
+changes no order of a class's scores and so leaves the recipe as it is; "place" gives every place of a class its own.
+
+They make verdicts as LTAD does, by where an image's score stands among those of the class's held-out images; a class of
+few images borrows from all classes. What LTAD adds to that is not theirs: classes of many that play classes of few, and
+copies of images, turned or harmlessly changed, to learn from. They refuse nothing.
 """
 
 import time
@@ -20,6 +24,7 @@ from ltad.checkpoint.card import CheckpointCard
 from ltad.foundation import FoundationModel
 from ltad.foundation.features import ENCODE_BATCH, Encoder, Features
 from ltad.inspection.predictor import ScoredBatch
+from ltad.judging.calibration import Calibration, HeldOut
 from ltad.judging.scoring import image_scores, smooth
 from ltad.judging.statistics import MapSums, place_statistics
 from ltad.progress import Progress
@@ -33,7 +38,8 @@ BYTES = 2  # of a number, as LTAD keeps its own
 class Rival:
     """A detector with one reading of what is normal: what the evaluation takes for a predictor.
 
-    seconds: of fitting everything, from cached features. bytes: of what must be kept, in half precision.
+    card: LTAD's, but calibrated for the rival's own scores. seconds: of fitting everything, from cached features.
+    bytes: of what must be kept to score, in half precision.
     """
 
     def __init__(
@@ -45,7 +51,8 @@ class Rival:
         encoder: Encoder,
         seconds: float,
     ) -> None:
-        self.card = replace(card, path=Path(f"{detector.name}, by {reading}"))
+        own = calibrated(card.class_names, held_out, reading)
+        self.card = replace(card, path=Path(f"{detector.name}, by {reading}"), calibration=own)
         self.foundation, self.encoder = encoder.foundation, encoder
         self.localises = detector.localises
         self.seconds = seconds
@@ -111,19 +118,49 @@ def normal_statistics(held_out: Sequence[Tensor], reading: str) -> tuple[Tensor,
 
     A class that has none takes what the others have on the average.
     """
+    pooled = _pooled(held_out)
+    rows = [_usual(maps, reading, pooled) for maps in held_out]
+    places = max(len(mean) for mean, _ in rows)
+    means, spreads = (torch.stack([part.expand(places) for part in parts]) for parts in zip(*rows, strict=True))
+    return means, spreads
+
+
+def calibrated(class_names: Sequence[str], held_out: Sequence[Tensor], reading: str) -> Calibration:
+    """What the image scores of normal images are like, from each class's held-out maps (n, N).
+
+    By place each image is standardised by the others of its class: statistics that had seen it would make it look more
+    usual than a new one. By class it is not: one mean and one spread change no order, and so no verdict of a class that
+    has images enough, while to leave each out would only raise the thresholds. What is pooled over the classes has seen
+    all of them. Detectors of half of the images made the maps, as half-trained models do for LTAD: those of all score
+    test images a little lower, so that rather fewer are flagged than is promised.
+    """
+    pooled, classes = _pooled(held_out), {}
+    for name, maps in zip(class_names, held_out, strict=True):
+        scores = []
+        for i in range(len(maps)):
+            seen = torch.cat([maps[:i], maps[i + 1 :]]) if reading == "place" else maps
+            mean, spread = _usual(seen, reading, pooled)
+            scores.append(image_scores((maps[i : i + 1] - mean) / spread, TOP_FRACTION).item())
+        classes[name] = HeldOut(scores=tuple(scores))
+    return Calibration({}).with_held_out(classes)
+
+
+def _pooled(held_out: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and variance within places, averaged over the classes that have held-out maps."""
     some = [maps for maps in held_out if len(maps)]
     mean = torch.stack([maps.mean() for maps in some]).mean()
-    variance = torch.stack([maps.var(0).mean() for maps in some]).mean()
-    rows = []
-    for maps in held_out:
-        if not len(maps):
-            rows.append((mean[None], variance.sqrt()[None]))
-        elif reading == "place":
-            sums = MapSums.of(maps[:, None])
-            at_place, spread = place_statistics(sums, (sums.mean().mean(-1), variance[None]))
-            rows.append((at_place[0], spread[0]))
-        else:
-            rows.append((maps.mean()[None], maps.std()[None]))
-    places = max(len(row_mean) for row_mean, _ in rows)
-    means, spreads = (torch.stack([part.expand(places) for part in parts]) for parts in zip(*rows, strict=True))
-    return means, spreads.clamp(min=1e-6)
+    return mean, torch.stack([maps.var(0).mean() for maps in some]).mean()
+
+
+def _usual(maps: Tensor, reading: str, pooled: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and spread, (1,) or (N,), of one class's maps (n, N); what is pooled where there are none."""
+    mean, variance = pooled
+    if not len(maps):
+        mean, spread = mean[None], variance.sqrt()[None]
+    elif reading == "place":
+        sums = MapSums.of(maps[:, None])
+        at_place, at_place_spread = place_statistics(sums, (sums.mean().mean(-1), variance[None]))
+        mean, spread = at_place[0], at_place_spread[0]
+    else:
+        mean, spread = maps.mean()[None], maps.std()[None]
+    return mean, spread.clamp(min=1e-6)

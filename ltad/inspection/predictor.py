@@ -182,18 +182,12 @@ class Predictor:
         return ScoredBatch(
             class_ids=class_ids.cpu(),
             similarities=similarities.cpu(),
-            familiarity=self._familiarity(embedding, similarities, class_ids).cpu(),
+            familiarity=self._model.familiarity(embedding, class_ids, self.card.calibration.familiar_by).cpu(),
             anomaly_maps=scores.patches.unflatten(1, grid).cpu(),
             image_scores=scores.image.cpu(),
             part_maps={name: part.unflatten(1, grid).cpu() for name, part in scores.parts._asdict().items()},
             part_scores={name: part.cpu() for name, part in scores.image_by_part.items()},
         )
-
-    def _familiarity(self, embedding: Tensor, similarities: Tensor, class_ids: Tensor) -> Tensor:
-        """How similar B images are to what their classes (B,) are recognised by: (B,)."""
-        if self.card.calibration.familiar_by == "name":
-            return similarities.gather(1, class_ids[:, None])[:, 0]
-        return self._model.familiarity(embedding, class_ids)
 
     def match_classes(self, source: Source) -> list[dict[str, Any]]:
         """Compare a photograph with every learned name, the most similar first.

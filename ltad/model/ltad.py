@@ -86,9 +86,10 @@ class LTAD(nn.Module):
         """Cosine similarity of image embeddings (B, J) to every pseudo class name: (B, K)."""
         return embedding @ self.name_features.T
 
-    def familiarity(self, embedding: Tensor, class_ids: Tensor) -> Tensor:
-        """Cosine similarity of image embeddings (B, J) to where images of a class (B,) lie: (B,)."""
-        return (embedding * self.class_embeddings[class_ids]).sum(-1)
+    def familiarity(self, embedding: Tensor, class_ids: Tensor, by: str = "images") -> Tensor:
+        """Cosine similarity of image embeddings (B, J) to where images of a class (B,) lie, or to its name: (B,)."""
+        known = self.class_embeddings if by == "images" else self.name_features
+        return (embedding * known[class_ids]).sum(-1)
 
     def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> LTADOutput:
         """Rebuild, look up and judge every patch of B images, given their feature maps and classes (B,)."""

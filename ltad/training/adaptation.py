@@ -106,7 +106,9 @@ def adapt(
             return student.learn(start, stages, told)
 
         folds, final = fit_folds(images, FOLDS, seed, learn)
-        normals = fit_class_statistics(folds, images.judged(), parent.statistics.to(CPU), card.config)
+        normals = fit_class_statistics(
+            folds, images.judged(), parent.statistics.to(CPU), card.config, card.calibration.familiar_by
+        )
         before = 0 if is_new else card.classes[class_id].n_train
         adapted = CheckpointCard(
             path=output,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ltad.config import LTADConfig
 from ltad.foundation.features import ENCODE_BATCH
-from ltad.judging.calibration import HeldOut
+from ltad.judging.calibration import FAMILIAR_BY, HeldOut
 from ltad.judging.scoring import FORMS, RawScores, ScoreStatistics, neutral_statistics, raw_scores, score_images
 from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out, residual_variances
 from ltad.machine import CPU
@@ -55,13 +55,13 @@ def fit_statistics(folds: list[Fold], final: LTAD, judged: Judged, config: LTADC
     members = [(class_ids == k).nonzero()[:, 0] for k in range(int(class_ids.max()) + 1)]
     scored = [images if len(images) > 1 else images[:0] for images in members]
     if not FORMS[config.scoring.form].is_standardised:
-        scores, familiarity = _unstandardised(everyone, judged, config)
+        scores, familiarity = _unstandardised(everyone, judged, config, FAMILIAR_BY[0])
         held_out = [_figures(judged, m, scores[judged.rows(m)], familiarity) for m in scored]
         return Normals(_neutral(everyone, judged), held_out, None, None)
     moments = [_class_moments(fold, judged) for fold in everyone]
     shared, basis = torch.linalg.eigh(total_of(moments).covariance().mean(0))
     along = [part.along(basis) for part in moments]
-    maps = _held_out_maps(everyone, along, basis, shared, judged, config)
+    maps = _held_out_maps(everyone, along, basis, shared, judged, config, FAMILIAR_BY[0])
     rows = [judged.rows(images) for images in members]
     sums = [ScoreSums.of(maps.within.of(each), judged.versions) for each in rows]
     pooled = Pooled.of(sums)
@@ -75,20 +75,22 @@ def fit_statistics(folds: list[Fold], final: LTAD, judged: Judged, config: LTADC
 
 
 @torch.no_grad()
-def fit_class_statistics(folds: list[Fold], judged: Judged, parent: ScoreStatistics, config: LTADConfig) -> Normals:
+def fit_class_statistics(
+    folds: list[Fold], judged: Judged, parent: ScoreStatistics, config: LTADConfig, familiar_by: str = FAMILIAR_BY[0]
+) -> Normals:
     """Fit the statistics of one class's images (two at least) beside those of a parent's classes.
 
     Gives them as a table of one class, and its held-out figures. What a class of few images borrows is the average of
-    the parent's classes; directions of residuals are the parent's.
+    the parent's classes; directions of residuals are the parent's. familiar_by: as in the parent's calibration.
     """
     everyone, first = torch.arange(len(judged.images.class_ids)), judged.class_ids[:1]
     if not FORMS[config.scoring.form].is_standardised:
-        scores, familiarity = _unstandardised(folds, judged, config)
+        scores, familiarity = _unstandardised(folds, judged, config, familiar_by)
         own = parent.of(torch.zeros_like(first))
         return Normals(own, [_figures(judged, everyone, scores, familiarity)], None, None)
     shared = parent.residual_variance.mean(0)
     along = [_class_moments(fold, judged).along(parent.basis) for fold in folds]
-    maps = _held_out_maps(folds, along, parent.basis, shared, judged, config)
+    maps = _held_out_maps(folds, along, parent.basis, shared, judged, config, familiar_by)
     memory = parent.memory_mean.mean(0), parent.memory_std.square().mean(0)
     pooled = Pooled(memory, (parent.mean.mean((0, 2)), parent.std.square().mean((0, 2))))
     sums = ScoreSums.of(maps.within, judged.versions)
@@ -127,7 +129,7 @@ def _neutral(folds: list[Fold], judged: Judged) -> ScoreStatistics:
     return neutral_statistics(int(judged.class_ids.max()) + 1, memories, patches.feature_dim, places, CPU)
 
 
-def _unstandardised(folds: list[Fold], judged: Judged, config: LTADConfig) -> tuple[Tensor, Tensor]:
+def _unstandardised(folds: list[Fold], judged: Judged, config: LTADConfig, familiar_by: str) -> tuple[Tensor, Tensor]:
     """Held-out image scores, and how familiar images are, of all rows, where nothing is standardised."""
     neutral, grid, class_ids = _neutral(folds, judged), folds[0].model.patches.grid_size, judged.class_ids
     scores, familiarity = torch.empty(len(class_ids)), torch.empty(len(class_ids))
@@ -135,14 +137,14 @@ def _unstandardised(folds: list[Fold], judged: Judged, config: LTADConfig) -> tu
         for chunk, output in _outputs(fold, judged):
             raw = raw_scores(output, neutral.of(class_ids[chunk]), config, grid)
             scores[chunk] = score_images(raw, config).image
-            familiarity[chunk] = _familiarity(fold, judged, chunk)
+            familiarity[chunk] = _familiarity(fold, judged, chunk, familiar_by)
     return scores, familiarity
 
 
-def _familiarity(fold: Fold, judged: Judged, chunk: Tensor) -> Tensor:
-    """How similar rows are to where their own class's images lie: (B,)."""
+def _familiarity(fold: Fold, judged: Judged, chunk: Tensor, by: str) -> Tensor:
+    """How similar rows are to what their own class is recognised by: (B,)."""
     some = judged.batch(chunk, fold.model.device)
-    return fold.model.familiarity(some.embeddings, some.class_ids).cpu()
+    return fold.model.familiarity(some.embeddings, some.class_ids, by).cpu()
 
 
 def _outputs(fold: Fold, judged: Judged) -> Iterator[tuple[Tensor, LTADOutput]]:
@@ -186,7 +188,13 @@ class _HeldOutMaps(NamedTuple):
 
 
 def _held_out_maps(
-    folds: list[Fold], moments: list[Moments], basis: Tensor, shared: Tensor, judged: Judged, config: LTADConfig
+    folds: list[Fold],
+    moments: list[Moments],
+    basis: Tensor,
+    shared: Tensor,
+    judged: Judged,
+    config: LTADConfig,
+    familiar_by: str,
 ) -> _HeldOutMaps:
     """Score everything that is held out; moments are those along the shared directions, shared their variances (D,)."""
     model, class_ids = folds[0].model, judged.class_ids
@@ -206,7 +214,7 @@ def _held_out_maps(
                 normal = neutral.of(ids)._replace(residual_mean=usual.mean(), residual_variance=variance)
                 for all_rows, these in zip(kept, raw_scores(output, normal, config, grid), strict=True):
                     all_rows[chunk] = these
-            familiarity[chunk] = _familiarity(fold, judged, chunk)
+            familiarity[chunk] = _familiarity(fold, judged, chunk, familiar_by)
     return _HeldOutMaps(within, across, familiarity)
 
 

@@ -16,7 +16,7 @@ from benchmarks import ablation, compare, curves, detectors, leave_one_out, riva
 from benchmarks.images import encode_once, shrink
 from ltad.config import LTADConfig
 from ltad.data import Dataset, Sample
-from ltad.evaluation.table import FIGURES, evaluate
+from ltad.evaluation.table import FIGURES, HARMLESS, evaluate
 from ltad.evaluation.working_point import WORKING_POINT
 from ltad.foundation import FoundationModel
 from ltad.foundation.features import Encoder
@@ -136,7 +136,7 @@ def made(
     """The words of a comparison that was made with tiny layers and a handful of steps."""
     output = tmp_path_factory.mktemp("comparison") / "toy.json"
     short = ("phase1.steps=5", "phase2.steps=10", "calibration.phase2_steps=5")
-    words = ["--data", str(toy_folder), "--output", str(output), *(f"--set={setting}" for setting in short)]
+    words = ["--data", str(toy_folder), "--harmless", "--output", str(output), *(f"--set={s}" for s in short)]
     with pytest.MonkeyPatch.context() as patch:
         make_small(patch, tower, tiny_config)
         compare.main(words)
@@ -166,8 +166,10 @@ def test_a_comparison_holds_every_method(command: list[str], built: dict[str, ri
         assert 0 <= entry["mean"]["all"]["image_auroc"] <= 1
         assert entry["seconds"] >= 0 and entry["bytes"] > 0
         assert (entry["mean"]["all"]["class_accuracy"] is None) == (not name.startswith("LTAD"))
-        # A rival has scores, and no threshold of its own: LTAD's must not judge them.
-        assert all((entry["mean"]["all"][key] is None) == (not name.startswith("LTAD")) for key in WORKING_POINT)
+        for row in (entry["mean"]["all"], *entry["classes"].values()):
+            assert all(0 <= row[key] <= 1 for key in WORKING_POINT), name
+            assert set(row["harmless"]) > set(HARMLESS) and all(0 <= row["harmless"][key] <= 1 for key in HARMLESS)
+        assert name.startswith("LTAD") or entry["mean"]["all"]["refused"] == 0
     silent = run["methods"]["zero-shot, by class"]["mean"]["all"]
     assert all((silent[key] is None) == (not key.startswith("image")) for key in FIGURES)
 
@@ -188,6 +190,8 @@ def test_a_comparison_resumes(command: list[str], monkeypatch: pytest.MonkeyPatc
     assert [(r["imbalance"], r["seed"]) for r in after["runs"]] == [("none", 0), ("none", 1), ("exp8", 0), ("exp8", 1)]
     with pytest.raises(SystemExit, match="was made with other config"):
         compare.main([*command, "--set=phase2.steps=11", "--resume"])
+    with pytest.raises(SystemExit, match="was made with other harmless"):
+        compare.main([*(word for word in command if word != "--harmless"), "--resume"])
     assert json.loads(output_of(command).read_text()) == after
 
 
@@ -247,7 +251,9 @@ def test_the_ablation_measures_its_rows(command: list[str], capsys: pytest.Captu
     assert list(run["methods"]) == rows
     assert run["methods"]["memory only"]["mean"] != run["methods"]["+ views: the default"]["mean"]
     ablation.main(["--table", str(output)])
-    assert capsys.readouterr().out.count("| memory only |") == 2
+    printed = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("| memory only |") for line in printed) == 4  # in two tables each time
+    assert not any("changed" in line for line in printed)  # what was not measured has no columns
 
 
 def test_the_curves_are_those_of_a_training_and_can_be_drawn_again(command: list[str]) -> None:
@@ -289,7 +295,12 @@ def test_a_class_is_taught_to_a_checkpoint_that_never_saw_it(
     assert taught[0] == taught[1] and len(set(taught[0])) == 4
     assert set(run["methods"]) == {"adapted", "adapted, no replay", *leave_one_out.READINGS}
     assert run["methods"]["adapted"]["mean"]["all"]["n_classes"] == 2
+    promised = {name: method["promised_rate"] for name, method in run["methods"].items()}
+    assert promised["adapted"] == promised["adapted, no replay"]
+    assert all(promised[reading] == 1 / 5 for reading in leave_one_out.READINGS)  # as four images can
+    for name in leave_one_out.COMPARED:
+        assert all(0 <= run["methods"][name]["classes"]["checker"][key] <= 1 for key in leave_one_out.FLAGGED)
     leave_one_out.main([*arguments, "--output", str(output), "--resume"])  # nothing is left to do
     assert len(taught) == 2
     leave_one_out.main(["--table", str(output)])
-    assert capsys.readouterr().out.count("| checker | 4 |") == 3
+    assert capsys.readouterr().out.count("| checker | 4 |") == 6  # in two tables each time

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from ltad.data import GOOD, Dataset, Sample
 from ltad.errors import DatasetError, TrainingError
 from ltad.evaluation.table import evaluate
 from ltad.foundation import FoundationModel
-from ltad.foundation.features import Store
+from ltad.foundation.features import Encoder, Store
 from ltad.inspection.predictor import Predictor
+from ltad.judging.calibration import FAMILIAR_BY
 from ltad.progress import Stage, quiet
 from ltad.training.adaptation import FEWEST, steps_for, steps_to_do
+from ltad.training.images import encode_samples
 from ltad.training.phases import phase2_loss
 from tests.toys import SHORT, Recorder, TinyFoundation, adapted_to, ring_samples, rings, toy_picture
 
@@ -196,3 +199,18 @@ def test_too_few_images_and_no_time_are_refused(
     assert steps_for(6).steps == 2 * steps_for(3).steps
     with pytest.raises(ValueError, match="replayed"):
         AdaptConfig(replayed=8)
+
+
+@pytest.mark.parametrize("by", FAMILIAR_BY)
+def test_the_class_is_recognised_by_what_its_parents_classes_are(
+    by: str, tiny_checkpoint: Checkpoint, tiny_foundation: TinyFoundation, tmp_path: Path
+) -> None:
+    calibration = replace(tiny_checkpoint.card.calibration, familiar_by=by)
+    parent = replace(tiny_checkpoint, card=replace(tiny_checkpoint.card, calibration=calibration))
+    adapted = adapted_to(parent, tmp_path / by, tiny_foundation)
+    held_out = adapted.card.calibration.classes["rings"].familiarity
+    images = [replace(sample, class_name="rings") for sample in ring_samples(6)]
+    features = encode_samples(images, adapted.card.class_names, Encoder(tiny_foundation), quiet)
+    seen = adapted.model.familiarity(features.embeddings, features.class_ids, by)
+    other = adapted.model.familiarity(features.embeddings, features.class_ids, "name" if by == "images" else "images")
+    assert abs(mean(held_out) - seen.mean()) < 0.5 * abs(seen.mean() - other.mean())
