@@ -42,7 +42,21 @@ def _classes(card: CheckpointCard) -> str:
         lines.append(f"| {c.name} | {c.n_train} | {c.group} | {_row(measured.get(c.name))} | {normals} |")
     for group, mean in (card.metrics or {"mean": {}})["mean"].items():
         lines.append(f"| **mean over {group}** | | {mean['n_classes']} | {_row(mean)} | |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_more(card.metrics or {})])
+
+
+def _more(metrics: dict) -> list[str]:
+    """What harmless change does to the figures, and how many strangers are taken for known, where that was measured."""
+    said = []
+    if changed := metrics.get("mean", {}).get("all", {}).get("harmless"):
+        auroc, alarms, found = (percent(changed[key]) for key in ("image_auroc", "false_alarms", "found"))
+        figures = f"image AUROC {auroc}, false alarms {alarms}, found {found}"
+        said += ["", f"After harmless change: {figures} (means over all)."]
+    if strangers := metrics.get("strangers"):
+        low, high = strangers["mean_interval"]
+        figures = f"{percent(strangers['mean'])} ({percent(low)} to {percent(high)})"
+        said += ["", f"Strangers taken for a known product: {figures}, mean over {', '.join(strangers['classes'])}."]
+    return said
 
 
 def _row(figures: dict | None) -> str:

@@ -58,6 +58,16 @@ def test_figures_are_per_cent_and_what_is_undefined_is_not_0(card: CheckpointCar
     assert "at the checkpoint's own rate of 12.0 %" in text
 
 
+def test_what_harmless_change_and_strangers_do_is_said_where_it_was_measured(card: CheckpointCard) -> None:
+    assert card.metrics and "harmless" not in model_card(card) and "Strangers" not in model_card(card)
+    changed = {"image_auroc": 0.876, "false_alarms": 0.043, "found": 0.654}
+    mean = {"all": card.metrics["mean"]["all"] | {"harmless": changed}}
+    strangers = {"classes": {"nut": {}, "cap": {}}, "mean": 0.021, "mean_interval": [0.01, 0.034]}
+    text = model_card(replace(card, metrics=card.metrics | {"mean": mean, "strangers": strangers}))
+    assert "\n\nAfter harmless change: image AUROC 87.6, false alarms 4.3, found 65.4 (means over all)." in text
+    assert "\n\nStrangers taken for a known product: 2.1 (1.0 to 3.4), mean over nut, cap." in text
+
+
 def test_older_figures_were_not_taken_at_a_rate(card: CheckpointCard) -> None:
     assert card.metrics
     older = {

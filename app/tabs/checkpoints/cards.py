@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -23,6 +23,11 @@ FIGURES = {
     "pixel_auroc": "pixel AUROC",
     "false_alarms": "false alarms",
     "found": "defects found",
+}
+CHANGED = {  # the same once more, after harmless change
+    "image_auroc": "image AUROC, changed harmlessly",
+    "false_alarms": "false alarms, changed harmlessly",
+    "found": "defects found, changed harmlessly",
 }
 DIFFERENCE = "PuOr_r"  # colours; the middle is "the same"
 DIFFERENCE_SIDE = 256  # pixels
@@ -72,14 +77,31 @@ def _long_tail(card: CheckpointCard) -> str:
 
 def _figures(card: CheckpointCard) -> str:
     if card.metrics is None:
-        return f'<p class="quiet">{", ".join(FIGURES.values()).capitalize()}: {NOT_MEASURED}.</p>'
-    mean = card.metrics["mean"]
-    rows = "".join(
-        f'<tr><th scope="row">{title}</th>{"".join(f"<td>{_figure(mean[group], key)}</td>" for group in GROUPS)}</tr>'
-        for key, title in FIGURES.items()
-    )
+        return f'<p class="quiet">Image AUROC, pixel AUROC, false alarms, defects found: {NOT_MEASURED}.</p>'
+    mean = [card.metrics["mean"][group] for group in GROUPS]
+    rows = _rows(FIGURES, mean)
+    if changed := [row["harmless"] for row in mean if row.get("harmless")]:
+        rows += _rows(CHANGED, changed)
     head = "".join(f'<th scope="col">{group}</th>' for group in GROUPS)
-    return _table(f'<th scope="col">per cent</th>{head}', rows)
+    return _table(f'<th scope="col">per cent</th>{head}', rows) + _strangers(card.metrics.get("strangers"))
+
+
+def _rows(titles: Mapping[str, str], groups: Sequence[dict[str, Any]]) -> str:
+    return "".join(
+        f'<tr><th scope="row">{title}</th>{"".join(f"<td>{_figure(row, key)}</td>" for row in groups)}</tr>'
+        for key, title in titles.items()
+    )
+
+
+def _strangers(measured: dict[str, Any] | None) -> str:
+    """How many products that the checkpoint does not know pass for known ones, if that was measured."""
+    if not measured:
+        return ""
+    low, high = measured["mean_interval"]
+    return (
+        f'<p class="quiet">Strangers taken for a known product: {percent(measured["mean"])} % '
+        f"({percent(low)} to {percent(high)}), mean over {len(measured['classes'])} products.</p>"
+    )
 
 
 def _table(head: str, rows: str) -> str:

@@ -56,6 +56,22 @@ def test_a_card_of_older_figures_shows_those_that_it_has(predictor: Predictor) -
         assert f'<th scope="row">{title}</th>' + "<td>n/a </td>" * 3 in html
 
 
+def test_a_card_shows_what_harmless_change_and_strangers_do_where_it_was_measured(predictor: Predictor) -> None:
+    card = predictor.card
+    assert card.metrics and "changed harmlessly" not in checkpoint_cards([card], {})
+    changed = {"image_auroc": 0.876, "false_alarms": 0.043, "found": 0.654, "found_interval": [0.5, 0.75]}
+    mean = {group: row | {"harmless": changed} for group, row in card.metrics["mean"].items()}
+    strangers = {"classes": {"nut": {}, "cap": {}}, "mean": 0.021, "mean_interval": [0.01, 0.034]}
+    html = checkpoint_cards([replace(card, metrics=card.metrics | {"mean": mean, "strangers": strangers})], {})
+    for title, cell in (
+        ("image AUROC, changed harmlessly", "87.6 "),
+        ("false alarms, changed harmlessly", "4.3 "),
+        ("defects found, changed harmlessly", "65.4 <small>50.0 to 75.0</small>"),
+    ):
+        assert f'<th scope="row">{title}</th>' + f"<td>{cell}</td>" * 3 in html
+    assert "Strangers taken for a known product: 2.1 % (1.0 to 3.4), mean over 2 products." in html
+
+
 def test_what_a_data_set_is_called_is_escaped(predictor: Predictor) -> None:
     strange = replace(predictor.card, data=replace(predictor.card.data, name="<script>", licence="<b>"))
     html = checkpoint_cards([strange], {}) + family([strange, named(strange, "exp10", 0.8)])
