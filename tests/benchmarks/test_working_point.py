@@ -42,9 +42,13 @@ def rival(toy_data: Dataset, tiny_foundation: TinyFoundation, tiny_checkpoint: C
     return rivals.Rival(detector, held_out, "class", card, encoder, 0.0)
 
 
-def test_a_rival_is_judged_by_scores_of_its_own(rival: rivals.Rival, toy_data: Dataset) -> None:
+def test_a_rival_is_judged_by_scores_of_its_own(
+    rival: rivals.Rival, toy_data: Dataset, tiny_checkpoint: Checkpoint
+) -> None:
     table = evaluate(toy_data, rival, progress=quiet)
     calibration, rate = rival.card.calibration, rival.card.config.calibration.false_alarm_rate
+    ltads = tiny_checkpoint.card.calibration.classes
+    assert not any(set(calibration.classes[name].scores) & set(ltads[name].scores) for name in ltads)
     own = {name: len(held_out.scores) for name, held_out in calibration.classes.items()}
     assert own == TRAIN_COUNTS | {"stripes": 0}  # a lone image cannot be held out
     for name, row in table["classes"].items():
