@@ -23,6 +23,7 @@ from ltad.progress import Progress, Stage
 from ltad.training.views import symmetries, turned
 
 MOST = 14  # our choice: copies of one image; more of the same few images teach little
+LEAST = 2  # our choice: changed copies of one image; screws of which each had but one were nervous of noise
 
 
 class Copy(NamedTuple):
@@ -46,9 +47,9 @@ class Copies(NamedTuple):
 
 
 def copies_wanted(images: int, config: LTADConfig) -> int:
-    """How many copies each image of a class of so many has at most: enough to be as many as wanted, one at least."""
+    """How many copies each image of a class of so many has at most: enough to be as many as wanted."""
     missing = math.ceil((config.views.wanted - images) / images)
-    return min(MOST, max(int(config.harmless.is_any), missing))
+    return min(MOST, max(LEAST if config.harmless.is_any else 0, missing))
 
 
 def ranks_wanted(images: int, config: LTADConfig) -> int:
