@@ -25,7 +25,7 @@ from ltad.machine import CPU
 from ltad.model.ltad import LTAD
 from ltad.progress import Progress, Stage
 from ltad.training.folds import fit_folds
-from ltad.training.images import copy, encode_samples
+from ltad.training.images import encode_samples, with_copies
 from ltad.training.normals import fit_class_statistics
 from ltad.training.optimisation import StageFolder
 from ltad.training.student import Student, Watch, steps_of, watched
@@ -97,7 +97,7 @@ def adapt(
     with StageFolder(output, identity, resume=resume) as stages:
         encoder = Encoder(foundation, store)
         features = encode_samples(samples, names, encoder, progress)
-        images = copy(samples, features, encoder, config, progress)
+        images = with_copies(samples, features, encoder, config, progress)
         first = images.features.batch(torch.zeros_like(images.features.class_ids[:1]), foundation.device)
 
         def learn(seen: Features, fold: int | None) -> LTAD:

@@ -35,15 +35,16 @@ class Copy(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """Features of the copies, which training image each was made of (copies,), and the how manyth it is (copies,)."""
+    """Features of the copies, which training image each was made of (copies,), the how manyth it is, and its turn."""
 
     features: Features
     sources: Tensor
     ranks: Tensor
+    turns: Tensor
 
     def take(self, chosen: Tensor) -> "Copies":
         """Some of the copies."""
-        return Copies(self.features.take(chosen), self.sources[chosen], self.ranks[chosen])
+        return Copies(self.features.take(chosen), self.sources[chosen], self.ranks[chosen], self.turns[chosen])
 
 
 def copies_wanted(images: int, config: LTADConfig) -> int:
@@ -89,7 +90,8 @@ def make_copies(
     sources = torch.tensor([copy.source for copy in chosen])
     pictures = _pictures(samples, chosen, encoder, config)
     made = encoder.features(pictures, features.class_ids[sources], Stage("copies"), progress, keep=False)
-    return Copies(made, sources, torch.tensor([copy.rank for copy in chosen]))
+    ranks, turned_by = (torch.tensor([getattr(copy, key) for copy in chosen]) for key in ("rank", "turn"))
+    return Copies(made, sources, ranks, turned_by)
 
 
 def _copies_of(image: int, count: int, turns: list[int], config: LTADConfig) -> list[Copy]:

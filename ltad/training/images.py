@@ -61,13 +61,18 @@ class TrainingImages(NamedTuple):
     copies: Copies | None
     ranks: Tensor
 
-    def where(self, seen: Tensor, ranks: int | None = None) -> Features:
-        """The images that are seen (n,), and their copies up to the usual rank, or up to the one that is given."""
+    def where(self, seen: Tensor, ranks: int | None = None, *, upright: bool = False) -> Features:
+        """The images that are seen (n,), and their copies up to the usual rank, or up to the one that is given.
+
+        upright: no turned ones.
+        """
         images = self.features.take(seen.nonzero()[:, 0])
         if self.copies is None:
             return images
         under = self.ranks[self.copies.sources] if ranks is None else ranks
         chosen = seen[self.copies.sources] & (self.copies.ranks < under)
+        if upright:
+            chosen &= self.copies.turns == 0
         return images.join(self.copies.features.take(chosen.nonzero()[:, 0]))
 
     def judged(self) -> Judged:
@@ -87,7 +92,7 @@ def encode_samples(
     return encoder.features(images, class_ids, Stage("encode"), progress)
 
 
-def copy(
+def with_copies(
     samples: Sequence[Sample],
     features: Features,
     encoder: Encoder,
@@ -95,9 +100,10 @@ def copy(
     progress: Progress,
     needed: dict[int, int] | None = None,
 ) -> TrainingImages:
-    """Add the copies that are normal, too. needed: how many of an image (by index) are, where that is more than usual.
+    """Add to the images the copies that are normal, too.
 
-    features: of the samples, in their order.
+    features: of the samples, in their order. needed: how many copies of an image (by index) are, where that is more
+    than usual.
     """
     made = make_copies(samples, features, encoder, config, needed or {}, progress)
     counts = features.class_ids.bincount()[features.class_ids].tolist()

@@ -105,26 +105,28 @@ class _Stage:
 
     def performed(self, play: Play) -> tuple[np.ndarray, np.ndarray]:
         """The held-out scores of the cast, none of a lone image, and the scores of the others."""
-        versions = self.judged.versions
-        others = self._scores_of(play.others, learned_from=play.cast)
-        if len(play.cast) == 1:
+        versions, size = self.judged.versions, len(play.cast)
+        others = self._scores_of(play.others, play.cast, size)
+        if size == 1:
             cast, held_out = self.across.of(self.judged.rows(play.cast)), np.empty(0)
         else:
-            halves = play.cast[::2], play.cast[1::2]
-            pairs = (halves, halves[::-1])
-            parts = [self._scores_of(half, learned_from=other) for half, other in pairs]
+            one, other = play.cast[::2], play.cast[1::2]
+            parts = self._scores_of(one, other, size), self._scores_of(other, one, size)
             cast = RawScores(*(torch.cat(each) for each in zip(*parts, strict=True)))
             held_out = leave_one_out(cast, cast, self.pooled, self.config, versions)[::versions].numpy()
         sums = ScoreSums.of(cast, versions)
         usual = self.pooled.memory_statistics(sums), self.pooled.placed_statistics(sums)
         return held_out, score_images(standardise(others, *usual), self.config).image[::versions].numpy()
 
-    def _scores_of(self, some: Tensor, *, learned_from: Tensor) -> RawScores:
-        """Raw scores of images where their class has these only, and as many copies of them as such a class."""
+    def _scores_of(self, some: Tensor, known: Tensor, size: int) -> RawScores:
+        """Raw scores of images where only others of their class are known, with as many copies as one of that size has.
+
+        A lone image cannot be asked for its turns, so that it has no turned copies.
+        """
         grid = self.model.patches.grid_size
         seen = torch.zeros_like(self.images.features.class_ids, dtype=torch.bool)
-        seen[learned_from] = True
-        features = self.images.where(seen, ranks_wanted(len(learned_from), self.config))
+        seen[known] = True
+        features = self.images.where(seen, ranks_wanted(size, self.config), upright=size == 1)
         generator = torch.Generator().manual_seed(self.config.seed)
         memories = [memory.alone(features.maps, generator, CANDIDATES) for memory in self.model.memories]
         rows = self.judged.rows(some)

@@ -19,7 +19,7 @@ from ltad.model.ltad import LTAD, build_model
 from ltad.progress import Progress
 from ltad.training.familiarity import reach
 from ltad.training.folds import fit_folds
-from ltad.training.images import copy, encode_samples
+from ltad.training.images import encode_samples, with_copies
 from ltad.training.normals import fit_statistics
 from ltad.training.optimisation import StageFolder
 from ltad.training.phases import fit
@@ -58,7 +58,7 @@ def train(
         encoder = Encoder(foundation, store)
         features = encode_samples(dataset.train, names, encoder, progress)
         listed = plays(features.class_ids, config.seed)
-        images = copy(dataset.train, features, encoder, config, progress, copies_needed(listed, config))
+        images = with_copies(dataset.train, features, encoder, config, progress, copies_needed(listed, config))
         judged = images.judged()
         folds, final = fit_folds(images, config.calibration.folds, config.seed, learn)
         normals = fit_statistics(folds, final, judged, config)

@@ -47,6 +47,7 @@ def test_without_harmless_change_an_image_is_turned_as_its_class_may_be_and_but_
     assert made is not None
     assert made.sources.bincount(minlength=8).tolist() == [7] * 3 + [0] * 3 + [3] * 2
     assert made.ranks.tolist() == [*range(1, 8)] * 3 + [1, 2, 3] * 2  # 0 is for one that stands for its image
+    assert made.turns.view(-1).sort().values.unique().tolist() == [*range(1, 8)]
     names = sorted({s.class_name for s in samples})
     assert [names[i] for i in made.features.class_ids.tolist()] == [samples[i].class_name for i in made.sources]
     few = copies_of(samples[:3], encoder, ONLY_TURNED.override("views.wanted=9"))
@@ -83,6 +84,7 @@ def test_the_first_copy_is_changed_and_not_turned_and_others_are_wanted_for_some
     assert made is not None
     assert made.sources.bincount().tolist() == [2, 2, 5, 2]
     assert made.ranks.tolist() == [0, 1, 0, 1, 0, 1, 2, 3, 4, 0, 1]
+    assert (made.turns[made.ranks == 0] == 0).all() and (made.turns[made.sources == 2] > 0).any()
     upright = encode_samples(samples, ("corner",), encoder, quiet).maps[0].float().flatten(1)
     first = made.features.maps[0].float().flatten(1)[made.ranks == 0]
     assert (upright - first).norm(dim=1).max() < 0.5 * torch.pdist(torch.cat([upright[:1], upright.flip(1)[:1]])).min()

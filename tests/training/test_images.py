@@ -8,7 +8,7 @@ from ltad.foundation.features import Encoder, Features
 from ltad.presets import default
 from ltad.progress import quiet
 from ltad.training.copies import Copies
-from ltad.training.images import Judged, TrainingImages, copy, encode_samples
+from ltad.training.images import Judged, TrainingImages, encode_samples, with_copies
 from tests.toys import Recorder, TinyFoundation
 
 
@@ -18,7 +18,9 @@ def marked(*marks: float) -> Features:
     return Features((values[:, None, None, None].half(),), values[:, None], torch.zeros(len(marks), dtype=torch.long))
 
 
-COPIES = Copies(marked(0.1, 2.1, 2.2, 1.1), torch.tensor([0, 2, 2, 1]), torch.tensor([0, 0, 1, 0]))
+COPIES = Copies(
+    marked(0.1, 2.1, 2.2, 1.1), torch.tensor([0, 2, 2, 1]), torch.tensor([0, 0, 1, 0]), torch.tensor([0, 0, 3, 0])
+)
 IMAGES = TrainingImages(marked(0, 1, 2), COPIES, torch.tensor([1, 1, 2]))
 
 
@@ -42,6 +44,7 @@ def test_no_more_copies_of_an_image_are_seen_than_are_usual_or_asked_for() -> No
     everyone = torch.ones(3, dtype=torch.bool)
     assert marks(IMAGES._replace(ranks=torch.ones(3)).where(everyone)) == [0, 1, 2, 0.1, 2.1, 1.1]
     assert marks(IMAGES.where(everyone, 0)) == [0, 1, 2]
+    assert marks(IMAGES.where(everyone, upright=True)) == [0, 1, 2, 0.1, 2.1, 1.1]
 
 
 def test_what_is_judged_is_every_image_and_its_first_copy_one_after_the_other() -> None:
@@ -73,13 +76,13 @@ def test_copies_are_added_where_they_are_wanted(toy_data: Dataset, tiny_foundati
     samples, names, encoder = toy_data.train, toy_data.class_names, Encoder(tiny_foundation)
     features = encode_samples(samples, names, encoder, quiet)
     turned = default().override("views.wanted=10", "views.tolerance=100")
-    plain = copy(samples, features, encoder, default().override("views.wanted=0"), quiet)
+    plain = with_copies(samples, features, encoder, default().override("views.wanted=0"), quiet)
     assert plain.copies is not None and plain.copies.features.class_ids.bincount().tolist() == [16, 8, 2]
-    changed = copy(samples, features, encoder, turned, quiet)
+    changed = with_copies(samples, features, encoder, turned, quiet)
     assert changed.copies is not None and changed.copies.features.class_ids.bincount().tolist() == [16, 8, 9]
     assert marks_of(changed.judged(), features)
     settings = {**vars(turned), "harmless": HarmlessConfig.none()}
-    still = copy(samples, features, encoder, type(turned)(**settings), quiet)
+    still = with_copies(samples, features, encoder, type(turned)(**settings), quiet)
     assert still.copies is not None and still.copies.features.class_ids.bincount(minlength=3).tolist() == [8, 8, 0]
     assert still.judged().versions == 1
 

@@ -18,7 +18,7 @@ from ltad.presets import default
 from ltad.progress import quiet
 from ltad.training.copies import MOST
 from ltad.training.folds import fit_folds
-from ltad.training.images import copy, encode_samples
+from ltad.training.images import encode_samples, with_copies
 from ltad.training.normals import fit_statistics
 from ltad.training.phases import fit
 from ltad.training.rehearsal import CLASSES, MOST_OTHERS, SIZES, copies_needed, plays, rehearse
@@ -87,7 +87,7 @@ def rehearsed(many: Dataset, config: LTADConfig, told: Recorder) -> dict[int, Re
     encoder, names = Encoder(foundation), many.class_names
     features = encode_samples(many.train, names, encoder, quiet)
     listed = plays(features.class_ids, config.seed)
-    images = copy(many.train, features, encoder, config, quiet, copies_needed(listed, config))
+    images = with_copies(many.train, features, encoder, config, quiet, copies_needed(listed, config))
 
     def learn(seen: Features, fold: int | None) -> LTAD:
         return fit(seen, foundation, many.train_counts, config, fold=fold, progress=quiet)
