@@ -26,7 +26,7 @@ from ltad.model.ltad import LTAD, build_model
 from ltad.progress import quiet
 from ltad.training import phases
 from ltad.training.folds import Fold, deal_folds, fit_folds
-from ltad.training.images import TrainingImages, encode_samples
+from ltad.training.images import Judged, TrainingImages, encode_samples
 from ltad.training.normals import fit_class_statistics, fit_statistics
 from ltad.training.phases import fit, phase1, phase2
 from tests.toys import TinyFoundation, TrainToy
@@ -93,13 +93,14 @@ def test_what_is_normal(predictor: Predictor, toy_encoder: Encoder, few: Dataset
         return model
 
     with SaysWhere():
-        folds, final = fit_folds(TrainingImages(features, None), 2, 0, fitted)
-        statistics, held_out = fit_statistics(folds, final, features, tiny_config)
+        judged, none = Judged(features, None), torch.zeros_like(features.class_ids)
+        folds, final = fit_folds(TrainingImages(features, None, none), 2, 0, fitted)
+        statistics, held_out, _, _ = fit_statistics(folds, final, judged, tiny_config)
         dots = features.take((features.class_ids == 1).nonzero()[:, 0])
         dealt = deal_folds(dots.class_ids, 2, 0)
         halves = [Fold(model, (dealt == fold).nonzero()[:, 0]) for fold in range(2)]
-        own, scores = fit_class_statistics(halves, dots, statistics, tiny_config)
-    assert [len(each) for each in held_out.scores] == [2, 3, 0] and [len(each) for each in scores.scores] == [3]
+        own, scores, _, _ = fit_class_statistics(halves, Judged(dots, dots), statistics, tiny_config)
+    assert [len(each.scores) for each in held_out] == [2, 3, 0] and [len(each.changed) for each in scores] == [3]
     assert own.mean.shape[0] == 1 and all(part.isfinite().all() for part in (*statistics, *own))
 
 

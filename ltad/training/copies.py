@@ -118,6 +118,6 @@ def _pictures(
         for copy in group:
             one = picture
             if config.harmless.is_any:
-                seed = (config.seed, copy.rank, zlib.crc32(f"{sample.class_name}/{sample.name}".encode()))
+                seed = (config.seed, copy.rank, zlib.crc32(sample.name.encode()))
                 one = changed(picture, config.harmless.of_class(sample.class_name), np.random.default_rng(seed))
             yield turned(encoder.tensors([one])[0], copy.turn)

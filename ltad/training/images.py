@@ -35,7 +35,7 @@ class Judged(NamedTuple):
 
     def rows(self, images: Tensor) -> Tensor:
         """The rows of images (m,): (m · versions,)."""
-        return (images[:, None] * self.versions + torch.arange(self.versions)).flatten()
+        return (images[:, None] * self.versions + torch.arange(self.versions, device=CPU)).flatten()
 
     def batch(self, rows: Tensor, device: torch.device = CPU) -> Features:
         """Some of the rows in full precision on a device, to compute with."""
@@ -107,4 +107,4 @@ def with_copies(
     """
     made = make_copies(samples, features, encoder, config, needed or {}, progress)
     counts = features.class_ids.bincount()[features.class_ids].tolist()
-    return TrainingImages(features, made, torch.tensor([ranks_wanted(count, config) for count in counts]))
+    return TrainingImages(features, made, torch.tensor([ranks_wanted(count, config) for count in counts], device=CPU))

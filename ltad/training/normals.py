@@ -6,6 +6,7 @@ change is normal, it is judged as it is and changed.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -83,7 +84,7 @@ def fit_class_statistics(
     Gives them as a table of one class, and its held-out figures. What a class of few images borrows is the average of
     the parent's classes; directions of residuals are the parent's. familiar_by: as in the parent's calibration.
     """
-    everyone, first = torch.arange(len(judged.images.class_ids)), judged.class_ids[:1]
+    everyone, first = torch.arange(len(judged.images.class_ids), device=CPU), judged.class_ids[:1]
     if not FORMS[config.scoring.form].is_standardised:
         scores, familiarity = _unstandardised(folds, judged, config, familiar_by)
         own = parent.of(torch.zeros_like(first))
@@ -132,7 +133,7 @@ def _neutral(folds: list[Fold], judged: Judged) -> ScoreStatistics:
 def _unstandardised(folds: list[Fold], judged: Judged, config: LTADConfig, familiar_by: str) -> tuple[Tensor, Tensor]:
     """Held-out image scores, and how familiar images are, of all rows, where nothing is standardised."""
     neutral, grid, class_ids = _neutral(folds, judged), folds[0].model.patches.grid_size, judged.class_ids
-    scores, familiarity = torch.empty(len(class_ids)), torch.empty(len(class_ids))
+    scores, familiarity = (torch.empty(len(class_ids), device=CPU) for _ in range(2))
     for fold in folds:
         for chunk, output in _outputs(fold, judged):
             raw = raw_scores(output, neutral.of(class_ids[chunk]), config, grid)
@@ -165,7 +166,7 @@ def _class_moments(fold: Fold, judged: Judged) -> Moments:
     """The moments of each class's images that a model has not seen; the versions of an image count as one."""
     class_ids = judged.class_ids
     classes, dim = int(class_ids.max()) + 1, fold.model.patches.feature_dim
-    total = Moments(torch.zeros(classes, dim), torch.zeros(classes, dim, dim), torch.zeros(classes))
+    total = Moments(*(torch.zeros(shape, device=CPU) for shape in ((classes, dim), (classes, dim, dim), (classes,))))
     for chunk, output in _outputs(fold, judged):
         residuals = _residuals(output)
         each = residuals.mean(1), residuals.mT @ residuals / residuals.shape[1], residuals.new_ones(len(residuals))
@@ -199,7 +200,7 @@ def _held_out_maps(
     """Score everything that is held out; moments are those along the shared directions, shared their variances (D,)."""
     model, class_ids = folds[0].model, judged.class_ids
     n, grid, memories = len(class_ids), model.patches.grid_size, len(model.memories)
-    places, empty = grid[0] * grid[1], torch.empty
+    places, empty = grid[0] * grid[1], partial(torch.empty, device=CPU)
     within, across = (RawScores(empty(n, memories, places), empty(n, places), empty(n, places)) for _ in range(2))
     familiarity = empty(n)
     total = total_of(moments)
