@@ -46,7 +46,7 @@ def test_every_kind_changes_something_and_draws_anew(picture: Image.Image, kind:
 
 def test_a_shift_is_as_far_as_it_may_be_in_pixels_of_256(picture: Image.Image) -> None:
     plain, far = np.asarray(picture, dtype=float), []
-    for each in copies(picture, shift=8.0)[:5]:
+    for each in copies(picture, shift=8.0)[:2]:
         steps = np.arange(-5, 5.5, 0.5)
         errors = {
             (dy, dx): np.abs(shift(plain, (dy, dx, 0), order=1) - each)[12:-12, 12:-12].mean()
