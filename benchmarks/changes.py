@@ -9,14 +9,14 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from ltad.data import Sample
-from ltad.evaluation.harmless import FRAME, harmlessly_changed
+from ltad.evaluation.harmless import harmlessly_changed
+from ltad.photos.harmless import FRAME, as_picture, saved, with_border
 
 AS_IT_IS, TOGETHER = "as they are", "all mildly together"
 NOISE = 2.0  # grey levels of 255, standard deviation
@@ -39,16 +39,13 @@ def versions(sample: Sample) -> list[Image.Image]:
 
 def jpeg(quality: int, picture: Image.Image, _: np.random.Generator) -> Image.Image:
     """Save it as a JPEG of that quality, and open that."""
-    file = BytesIO()
-    picture.save(file, "JPEG", quality=quality)
-    with Image.open(file) as saved:
-        return saved.convert("RGB")
+    return saved(picture, "JPEG", quality)
 
 
 def noise(picture: Image.Image, generator: np.random.Generator) -> Image.Image:
     """Add noise to every channel of every pixel."""
     values = np.asarray(picture, dtype=np.float32)
-    return _picture(values + NOISE * generator.standard_normal(values.shape, dtype=np.float32))
+    return as_picture(values + NOISE * generator.standard_normal(values.shape, dtype=np.float32))
 
 
 def shift(picture: Image.Image, generator: np.random.Generator) -> Image.Image:
@@ -66,12 +63,12 @@ def turn(picture: Image.Image, generator: np.random.Generator) -> Image.Image:
 def blur(picture: Image.Image, _: np.random.Generator) -> Image.Image:
     """Take it a little out of focus."""
     sigma = (BLUR * picture.height / FRAME, BLUR * picture.width / FRAME, 0)
-    return _picture(gaussian_filter(np.asarray(picture, dtype=np.float32), sigma))
+    return as_picture(gaussian_filter(np.asarray(picture, dtype=np.float32), sigma))
 
 
 def brightness(picture: Image.Image, generator: np.random.Generator) -> Image.Image:
     """Light it more, or less."""
-    return _picture(np.asarray(picture, dtype=np.float32) * (1 + _sign(generator) * BRIGHTNESS))
+    return as_picture(np.asarray(picture, dtype=np.float32) * (1 + _sign(generator) * BRIGHTNESS))
 
 
 CHANGES: Mapping[str, Callable[[Image.Image, np.random.Generator], Image.Image]] = {
@@ -93,12 +90,8 @@ def _sign(generator: np.random.Generator) -> int:
 def _seen_from(picture: Image.Image, right: int, down: int, degrees: float) -> Image.Image:
     """The picture moved by whole pixels, or turned about its middle; beyond its border lies its mirror image."""
     border = math.ceil(BORDER * max(picture.size))
-    wide = Image.fromarray(np.pad(np.asarray(picture), ((border, border), (border, border), (0, 0)), mode="symmetric"))
+    wide = with_border(picture, border)
     if degrees:
         wide = wide.rotate(degrees, Image.Resampling.BICUBIC)
     left, top = border - right, border - down
     return wide.crop((left, top, left + picture.width, top + picture.height))
-
-
-def _picture(values: np.ndarray) -> Image.Image:
-    return Image.fromarray((values.clip(0, 255) + 0.5).astype(np.uint8))

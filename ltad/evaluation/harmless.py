@@ -7,7 +7,6 @@ to be seen beside the original.
 """
 
 import functools
-import io
 import math
 import zlib
 from dataclasses import replace
@@ -16,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from ltad.data import Sample
+from ltad.photos.harmless import FRAME, as_picture, saved, with_border
 
-FRAME = 256  # pixels a side
 CORNER = 2.0  # pixels of FRAME that a corner moves by in each direction
 SMALLEST = 0.8  # of its side, to which a picture shrinks
 GAMMA = 0.08  # of the exponent's logarithm
@@ -50,7 +49,7 @@ def perspective(pixels: np.ndarray, generator: Generator) -> np.ndarray:
     border = math.ceil(reach.max()) + 1
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float64)
     moved = corners + border + generator.uniform(-reach, reach, (4, 2))
-    bordered = _image(np.pad(pixels, ((border, border), (border, border), (0, 0)), mode="symmetric"))
+    bordered = with_border(_image(pixels), border)
     way = Image.Transform.PERSPECTIVE
     return _pixels(bordered.transform((width, height), way, _homography(corners, moved), Image.Resampling.BILINEAR))
 
@@ -92,10 +91,7 @@ def shot_noise(pixels: np.ndarray, generator: Generator) -> np.ndarray:
 def webp(pixels: np.ndarray, generator: Generator) -> np.ndarray:
     """Save it as a lossy file, and open that."""
     lowest, highest = WEBP_QUALITY
-    file = io.BytesIO()
-    _image(pixels).save(file, "WEBP", quality=int(generator.integers(lowest, highest + 1)))
-    with Image.open(file) as opened:
-        return _pixels(opened.convert("RGB"))
+    return _pixels(saved(_image(pixels), "WEBP", int(generator.integers(lowest, highest + 1))))
 
 
 KINDS = (perspective, resampling, gamma, light_gradient, tint, shot_noise, webp)
@@ -119,4 +115,4 @@ def _pixels(picture: Image.Image) -> np.ndarray:
 
 
 def _image(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray((pixels.clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    return as_picture(pixels * 255)

@@ -180,13 +180,19 @@ class Calibration:
 
     def usual_familiarity(self, class_name: str) -> float:
         """How familiar images of a class usually are; one of few images leans on the other classes."""
-        own = self.classes[class_name]
-        means = [fmean(each.familiarity) for name, each in self.classes.items() if each.familiarity]
+        return self._usual_familiarity[class_name]
+
+    @cached_property
+    def _usual_familiarity(self) -> dict[str, float]:
+        means = {name: fmean(each.familiarity) for name, each in self.classes.items() if each.familiarity}
         if not means:
-            return -1.0
-        images = len(own.scores)
-        trust = images / (images + FAMILIARITY_COUNTS)
-        return trust * (fmean(own.familiarity) if own.familiarity else 0.0) + (1 - trust) * fmean(means)
+            return dict.fromkeys(self.classes, -1.0)
+        everywhere = fmean(means.values())
+        usual = {}
+        for name, each in self.classes.items():
+            trust = len(each.scores) / (len(each.scores) + FAMILIARITY_COUNTS)
+            usual[name] = trust * means.get(name, 0.0) + (1 - trust) * everywhere
+        return usual
 
     def is_known(self, class_name: str, familiarity: float) -> bool:
         """Whether an image is familiar enough to be one of a class."""

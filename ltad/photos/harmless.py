@@ -40,25 +40,36 @@ def changed(picture: Image.Image, strengths: HarmlessConfig, generator: np.rando
     values = mean + (values - mean) * (1 + contrast * s.contrast / 100)
     values = values * ((1 + bright * s.brightness / 100) * (1 + tint * s.colour / 100)).astype(np.float32)
     values = values + noise * s.noise * grain
-    picture = Image.fromarray(np.clip(values + 0.5, 0, 255).astype(np.uint8))
-    return _saved(picture, round(FINEST_JPEG - loss * max(0.0, FINEST_JPEG - s.jpeg))) if s.jpeg < 100 else picture
+    picture = as_picture(values)
+    quality = round(FINEST_JPEG - loss * max(0.0, FINEST_JPEG - s.jpeg))
+    return saved(picture, "JPEG", quality) if s.jpeg < 100 else picture
 
 
 def _moved(picture: Image.Image, right: float, down: float, degrees: float, scale: float) -> Image.Image:
     """The picture moved, turned and scaled about its middle, resampled once."""
     border = round(BORDER * picture.width)
-    wide = np.pad(np.asarray(picture), ((border, border), (border, border), (0, 0)), mode="symmetric")
     x, y, angle = picture.width / 2, picture.height / 2, np.deg2rad(degrees)
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
     from_left = (cos, sin, border + x - cos * (x + right) - sin * (y + down))
     from_top = (-sin, cos, border + y + sin * (x + right) - cos * (y + down))
     where = (*from_left, *from_top)
-    return Image.fromarray(wide).transform(picture.size, Image.Transform.AFFINE, where, Image.Resampling.BICUBIC)
+    return with_border(picture, border).transform(picture.size, Image.Transform.AFFINE, where, Image.Resampling.BICUBIC)
 
 
-def _saved(picture: Image.Image, quality: int) -> Image.Image:
-    """The picture as it comes back from a JPEG file."""
+def with_border(picture: Image.Image, border: int) -> Image.Image:
+    """The picture with so many pixels of its mirror image on all sides."""
+    sides = (border, border), (border, border), (0, 0)
+    return Image.fromarray(np.pad(np.asarray(picture), sides, mode="symmetric"))
+
+
+def saved(picture: Image.Image, form: str, quality: int) -> Image.Image:
+    """The picture as it comes back from a file of a lossy form, such as JPEG."""
     file = BytesIO()
-    picture.save(file, "JPEG", quality=quality)
-    with Image.open(file) as saved:
-        return saved.convert("RGB")
+    picture.save(file, form, quality=quality)
+    with Image.open(file) as opened:
+        return opened.convert("RGB")
+
+
+def as_picture(values: np.ndarray) -> Image.Image:
+    """Values (H, W, 3) from 0 to 255, or somewhat beyond, as a picture."""
+    return Image.fromarray((values.clip(0, 255) + 0.5).astype(np.uint8))

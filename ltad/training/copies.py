@@ -42,10 +42,6 @@ class Copies(NamedTuple):
     ranks: Tensor
     turns: Tensor
 
-    def take(self, chosen: Tensor) -> "Copies":
-        """Some of the copies."""
-        return Copies(self.features.take(chosen), self.sources[chosen], self.ranks[chosen], self.turns[chosen])
-
 
 def copies_wanted(images: int, config: LTADConfig) -> int:
     """How many copies each image of a class of so many has at most: enough to be as many as wanted."""
