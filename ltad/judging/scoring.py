@@ -177,7 +177,7 @@ def without_background(scores: Tensor, share: float) -> Tensor:
     """Scores (B, N) less a share of each image's median: what lies over a whole frame is light or sharpness.
 
     Our addition: decided by defects drawn onto training images and by harmless changes that were not learned. It
-    halves the false alarms after such change and finds as many defects.
+    takes a third of the false alarms after such change, and finds as many defects.
     """
     return scores - share * scores.median(dim=-1, keepdim=True).values if share else scores
 

@@ -117,21 +117,28 @@ class PatchMemory(nn.Module):
         ).to(self.mean.device)
         for mine, its in ((self.mean, one.mean), (self.basis, one.basis), (self.step, one.step)):
             its.copy_(mine)
-        chosen = self._choose(self._candidates(maps[self.layer], generator, candidates))
-        one.exemplars[0] = self._in_steps(chosen).to(one.exemplars.dtype)
+        one.remember_class(maps, 0, generator, keep=False, candidates=candidates)
         return one
 
     @torch.no_grad()
-    def remember_class(self, maps: Sequence[Tensor], class_id: int, generator: torch.Generator, *, keep: bool) -> None:
+    def remember_class(
+        self,
+        maps: Sequence[Tensor],
+        class_id: int,
+        generator: torch.Generator,
+        *,
+        keep: bool,
+        candidates: int = CANDIDATES,
+    ) -> None:
         """Choose the exemplars of one class among the patches of its images, given all their maps, and its own.
 
         The coordinates stay those of the classes that they were made for. keep: whether what the class has is among
-        the candidates.
+        the candidates, beside so many patches of the images.
         """
-        candidates = self._candidates(maps[self.layer], generator)
+        patches = self._candidates(maps[self.layer], generator, candidates)
         if keep:
-            candidates = torch.cat([self.exemplars[class_id] * self.step, candidates])
-        self.exemplars[class_id] = self._in_steps(self._choose(candidates)).to(self.exemplars.dtype)
+            patches = torch.cat([self.exemplars[class_id] * self.step, patches])
+        self.exemplars[class_id] = self._in_steps(self._choose(patches)).to(self.exemplars.dtype)
 
     def _candidates(self, layer: Tensor, generator: torch.Generator, count: int = CANDIDATES) -> Tensor:
         """Coordinates (P, d) of about so many patches of a class's maps (n, C, h, w)."""
