@@ -18,7 +18,7 @@ from ltad.checkpoint.card import CheckpointCard
 from ltad.inspection.pictures import COLOUR_MAPS, OPACITY, colour_table, full_scale
 from ltad.inspection.prediction import ALL, Prediction
 from ltad.judging.calibration import BORDERLINE
-from ltad.judging.regions import EVERYWHERE, REGION_GRID
+from ltad.judging.regions import REGION_GRID
 
 HERE = Path(__file__).parent
 SCRIPTS = ("judge.js", "map.js", "words.js", "cards.js", "settings.js", "viewer.js", "inspection.js", "batch.js")
@@ -57,6 +57,7 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
         "report": report,
         "trained": {c.name: [c.group, c.n_train] for c in prediction.card.classes if c.name in named},
         "top": full_scale(prediction.judgement.threshold),
+        "everywhere": prediction.everywhere,
         "maps": {part: _float32(patches) for part, patches in prediction.patch_maps.items()},
         "grid": [width, height],
     }
@@ -88,7 +89,6 @@ def source() -> str:
     """Everything that the browser runs, as one module."""
     constants = {
         "borderline": BORDERLINE,
-        "everywhere": EVERYWHERE,
         "largestRate": LARGEST_RATE,
         "side": REGION_GRID,
         "opacity": OPACITY,

@@ -109,7 +109,7 @@ const CARDS = [
   ["{} photograph to learn from. At least {} are needed: add some.", "可学习的照片 {} 张。至少需要 {} 张：请添加。"],
   ["{} photographs to learn from. At least {} are needed: add some.", "可学习的照片 {} 张。至少需要 {} 张：请添加。"],
   ["{} photographs to learn from. Each is judged by a model that has not seen it, and the threshold is made of these scores alone.", "可学习的照片 {} 张。每张由未见过它的模型判断，阈值只由这些分数得出。"],
-  ["{} photographs to learn from. Each is judged by a model that has not seen it. The threshold is made of these scores and of what other classes score, cut down to as few. From {} photographs on it is the class's own.", "可学习的照片 {} 张。每张由未见过它的模型判断。阈值由这些分数和其他类别缩减到同样少时的分数得出；达到 {} 张后只由本类得出。"],
+  ["{} photographs to learn from. Each is judged by a model that has not seen it. The threshold is made of these scores and of what other classes score. From {} photographs on it is the class's own.", "可学习的照片 {} 张。每张由未见过它的模型判断。阈值由这些分数和其他类别的分数得出；达到 {} 张后只由本类得出。"],
   ["Look at these, and leave out what does not belong:", "请查看以下照片，去掉不属于的："],
   ["{}, from {}", "{}，源自 {}"],
   ["Waiting", "等待中"],

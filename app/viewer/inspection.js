@@ -73,20 +73,19 @@ class Inspection extends Follower {
   update() {
     const { facts } = this;
     const judgement = judge(this.report.image_score, facts.calibration, this.currentRate);
-    const everywhere = this.report.class.known && isEverywhere(judgement, this.viewer.background);
-    const regions = everywhere ? [] : findRegions(this.viewer.fine.all, judgement.threshold, this.report.image_size);
-    this.showVerdict(judgement, everywhere);
+    const regions = facts.everywhere ? [] : findRegions(this.viewer.fine.all, judgement.threshold, this.report.image_size);
+    this.showVerdict(judgement);
     this.showPlaces(regions, judgement.threshold);
     this.showWhy(judgement.threshold);
-    this.viewer.update(judgement.threshold, regions, everywhere);
+    this.viewer.update(judgement.threshold, regions);
     const [low, high] = this.rateLimits;
     this.rate.value = (100 * Math.log(this.currentRate / low)) / Math.log(high / low);
     this.rateText.textContent = percent(this.currentRate);
   }
 
-  showVerdict(judgement, everywhere) {
+  showVerdict(judgement) {
     const { name, known } = this.report.class;
-    const { calibration } = this.facts;
+    const { calibration, everywhere } = this.facts;
     const unusual = calibration.scores.filter((normal) => normal < this.report.image_score).length / calibration.scores.length;
     const nearest = this.report.top_classes[0].name;
     const other = !known && nearest !== name;

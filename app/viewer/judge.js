@@ -21,10 +21,6 @@ function judge(score, calibration, rate) {
   return { verdict, pValue, threshold, promised };
 }
 
-/** Whether a photograph is unusual all over, given what three quarters of its map exceed. */
-const isEverywhere = (judgement, background) =>
-  judgement.verdict === "defect" && background > CONSTANTS.everywhere * judgement.threshold;
-
 /** The rate at which the threshold stands at a score, as nearly as the normals allow. */
 function rateAt(score, calibration) {
   const { scores } = calibration;

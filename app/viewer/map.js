@@ -6,14 +6,6 @@ function decodeMap(base64, width, height) {
   return { values: new Float32Array(bytes.buffer), width, height };
 }
 
-/** The value that a quarter of them do not exceed, as NumPy's quantile gives it. */
-function lowerQuartile(values) {
-  const sorted = Float64Array.from(values).sort();
-  const at = 0.25 * (sorted.length - 1);
-  const below = Math.floor(at);
-  return sorted[below] + (at - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
-}
-
 /** Resize a map to side x side, bilinear and aligned at pixel centres, as ltad/judging/regions.py does. */
 function refine(map, side) {
   const weights = (size) =>

@@ -11,7 +11,6 @@ class Viewer {
     this.fine = Object.fromEntries(
       Object.entries(facts.maps).map(([part, values]) => [part, refine(decodeMap(values, ...facts.grid), SIDE)]),
     );
-    this.background = lowerQuartile(decodeMap(facts.maps.all, ...facts.grid).values);
     [this.zoom, this.x, this.y] = [1, 0, 0]; // the point of the sheet at the middle of the stage moves by x, y
     photo.alt = WORDS.photograph;
     this.canvas = make("canvas", { class: "map" });
@@ -113,12 +112,12 @@ class Viewer {
    * Draw what the settings and the threshold ask for; regions: as findRegions gives them. Where all of the photograph
    * is unusual, no map is laid over it: it would be red from side to side.
    */
-  update(threshold, regions, everywhere) {
+  update(threshold, regions) {
     const table = colourTable(settings.colours);
     paint(this.canvas, this.fine[settings.part], this.facts.top, table);
-    this.canvas.style.opacity = everywhere ? 0 : settings.opacity;
+    this.canvas.style.opacity = this.facts.everywhere ? 0 : settings.opacity;
     this.canvas.style.clipPath = `inset(0 0 0 ${100 * settings.wipe}%)`;
-    const path = settings.contour && !everywhere ? outline(this.fine[settings.part], threshold) : "";
+    const path = settings.contour && !this.facts.everywhere ? outline(this.fine[settings.part], threshold) : "";
     for (const line of [this.line, this.halo]) line.setAttribute("d", path);
     this.sheet.style.setProperty("--wipe", `${100 * settings.wipe}%`);
     this.sheet.classList.toggle("wiped", settings.wipe > 0 && settings.wipe < 1);

@@ -16,7 +16,7 @@ const ENGLISH = {
   unusual: (share, images, name) =>
     `More unusual than ${share < 1 ? percent(share) + " of" : "all"} ${images} normal images, judged as ${spell(name)}.`,
   everywhere: (name, verdict) =>
-    `The photograph is unusual everywhere at once: its light, sharpness or position is unlike the training pictures, or the defect covers most of it. As ${spell(name)} it would be “${verdict}”. Compare it with a picture that was judged well.`,
+    `The photograph is unusual everywhere at once: its light, sharpness or position is unlike the training pictures, it shows another product, or the defect covers most of it. As ${spell(name)} it would be “${verdict}”. Compare it with a picture that was judged well.`,
   unknown: (name, verdict) =>
     `The image fits none of the learned classes. The nearest is ${spell(name)}; judged as that it would be “${verdict}”, which means little. Is it a product of yours? The Teach tab learns it from a few good photographs.`,
   other: (name, nearest, verdict) =>
@@ -119,7 +119,7 @@ const CHINESE = {
   unusual: (share, images, name) =>
     `按“${spell(name)}”判断：比 ${images} 张正常图像中的${share < 1 ? ` ${percent(share)} ` : "全部"}更异常。`,
   everywhere: (name, verdict) =>
-    `整张照片同时异常：光线、清晰度或位置与训练照片不同，或者缺陷覆盖了大部分画面。按“${spell(name)}”判断为“${verdict}”。请与一张判断正确的照片比较。`,
+    `整张照片同时异常：光线、清晰度或位置与训练照片不同，可能是其他产品，或者缺陷覆盖了大部分画面。按“${spell(name)}”判断为“${verdict}”。请与一张判断正确的照片比较。`,
   unknown: (name, verdict) =>
     `该图像与任何已学类别都不相符。最接近的是“${spell(name)}”，按它判断为“${verdict}”，但参考意义不大。若这是您的产品，“教学”页只需几张合格品照片即可学会。`,
   other: (name, nearest, verdict) =>

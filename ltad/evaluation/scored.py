@@ -10,6 +10,7 @@ import torch
 from ltad.data import Sample
 from ltad.evaluation import metrics
 from ltad.inspection.predictor import Predictor, ScoredBatch
+from ltad.judging.regions import is_everywhere
 from ltad.photos.frame import map_to_image, resize_mask
 
 BATCH = 16  # images
@@ -22,11 +23,12 @@ Told = Callable[[int], None]  # how many more images are done
 class Decision(NamedTuple):
     """What a checkpoint makes of an image at its own false-alarm rate.
 
-    flagged: the verdict is a defect. known: the image passes for one of the class that it is judged as.
+    flagged: the verdict is a defect. refused: the image does not pass for one of the class that it is judged as, or is
+    unusual everywhere.
     """
 
     flagged: bool
-    known: bool
+    refused: bool
 
 
 def score(
@@ -50,12 +52,13 @@ def decide(scored: ScoredBatch, predictor: Predictor) -> list[Decision]:
     if not card.calibration.classes:
         return []
     rate = card.config.calibration.false_alarm_rate
-    rows = zip(scored.class_ids.tolist(), scored.image_scores.tolist(), scored.familiarity.tolist(), strict=True)
     decisions = []
-    for class_id, image_score, familiarity in rows:
+    for i, class_id in enumerate(scored.class_ids.tolist()):
         name = card.class_names[class_id]
-        flagged = card.calibration.judge(image_score, name, rate).verdict == "defect"
-        decisions.append(Decision(flagged, card.calibration.is_known(name, familiarity)))
+        verdict = card.calibration.judge(float(scored.image_scores[i]), name, rate).verdict
+        known = card.calibration.is_known(name, float(scored.familiarity[i]))
+        everywhere = is_everywhere(scored.anomaly_maps[i].cpu().numpy(), card.config)
+        decisions.append(Decision(verdict == "defect", not known or everywhere))
     return decisions
 
 

@@ -32,7 +32,7 @@ def strangers_in(dataset: Dataset, predictor: Predictor) -> Strangers:
 
 
 def measure_strangers(strangers: Strangers, predictor: Predictor, told: Told) -> dict[str, Any]:
-    """Measure how many strangers pass for one of the class that they are judged as, the nearest one.
+    """Measure how many strangers get a verdict, as one of the nearest class.
 
     ``classes`` has of each ``n`` images the share ``taken`` for known, ``mean`` is that over classes, and
     ``mean_interval`` its 95 % bootstrap interval over images.
@@ -41,7 +41,7 @@ def measure_strangers(strangers: Strangers, predictor: Predictor, told: Told) ->
     for name, samples in strangers.items():
         taken: list[bool] = []
         for batch, scored in score(samples, predictor, None):
-            taken += [each.known for each in decide(scored, predictor)]
+            taken += [not each.refused for each in decide(scored, predictor)]
             told(len(batch))
         rows[name] = {"n": len(samples), "taken": metrics.share(taken)}
         seed = zlib.crc32(f"{predictor.card.config.seed}/{name}/taken".encode())

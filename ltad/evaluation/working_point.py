@@ -21,11 +21,11 @@ def working_point(scored: ScoredClass, predictor: Predictor) -> dict[str, Any]:
 
     false_alarms, found: as ``shares``. found_at_best: the share of defective images above a threshold that lets no
     more of the good test images pass it than the class's own promises: optimistic, as it is set on those images
-    themselves (``metrics.found_at``). refused: the share of all images that are not taken for known.
+    themselves (``metrics.found_at``). refused: the share of all images that get no verdict.
     """
     row = shares(scored) | {"found_at_best": None, "refused": None}
     if scored.decisions:
-        row["refused"] = metrics.share([not each.known for each in scored.decisions])
+        row["refused"] = metrics.share([each.refused for each in scored.decisions])
         if scored.has_image_figures:
             promised = _promised_rate(scored.class_name, predictor)
             row["found_at_best"] = metrics.found_at(scored.labels, scored.scores, promised)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ltad.checkpoint.card import CheckpointCard
 from ltad.judging.calibration import DIGITS, Judgement
-from ltad.judging.regions import EVERYWHERE, Region, background, find_regions
+from ltad.judging.regions import Region, find_regions, is_everywhere
 from ltad.photos.decode import Photo
 from ltad.photos.frame import map_to_image
 from ltad.words import counted, percent
@@ -86,20 +86,14 @@ class Prediction:
         return self.judgement.verdict if self.known and not self.everywhere else UNKNOWN
 
     @cached_property
-    def background(self) -> float:
-        """What three quarters of the map exceed."""
-        return background(self.patch_maps[ALL])
-
-    @cached_property
     def anomaly_map(self) -> np.ndarray:
         """The map (H, W) float32 in the photograph's pixels, in standard deviations above normal."""
         return map_to_image(self.patch_maps[ALL], *self.size)
 
-    @property
+    @cached_property
     def everywhere(self) -> bool:
         """Whether a known product is unusual all over, so that no place of it stands out."""
-        flagged = self.known and self.judgement.verdict == "defect"
-        return flagged and self.background > EVERYWHERE * self.judgement.threshold
+        return self.known and is_everywhere(self.patch_maps[ALL], self.card.config)
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:
@@ -128,7 +122,7 @@ class Prediction:
         if self.everywhere:
             doubts.append(
                 "the photograph is unusual everywhere at once: its light, sharpness or position is unlike the training "
-                "pictures, or the defect covers most of it"
+                "pictures, it shows another product, or the defect covers most of it"
             )
         if self.judgement.provisional:
             doubts.append(f"provisional: “{name}” was learned from {self._few()}, {self._seen()}")

@@ -21,6 +21,7 @@ Verdict = Literal["ok", "borderline", "defect"]
 DIGITS = 5  # of a score, wherever it is kept, told or compared, so that all who judge it compare the same number
 BORDERLINE = 2.0  # our choice: up to this many times the false-alarm rate a p-value is borderline
 ENOUGH = 60  # our choice: images that speak for their class alone; the list of fewer is filled up to as many
+SEVERAL = 3  # our choice: classes that must have played as few images, where so many played at all
 FEW = 3  # images: with so few nothing is promised, but what was seen in rehearsal is told
 FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as much as a class's own two images
 
@@ -29,8 +30,8 @@ FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as
 class HeldOut:
     """What a class's normal images are like to models that had not seen them, in any order; a lone image: nothing.
 
-    scores: of the images as they are, which thresholds are made of; changed: after harmless change, where that is
-    normal. familiarity: how similar they are to where the class's other images lie.
+    scores: of the images as they are; changed: after harmless change, where that is normal. Thresholds are made of the
+    first alone: made of both, they cost more defects than they save false alarms. familiarity: how similar they are to where the class's other images lie.
     """
 
     scores: tuple[float, ...] = ()
@@ -139,20 +140,20 @@ class Calibration:
     def _filled(self, held_out: HeldOut) -> Normals:
         own, images = held_out.scores, len(held_out.scores)
         played = self._played(images)
-        there = ENOUGH if played else min(ENOUGH, sum(len(each.scores) for each in self.classes.values()))
-        if there <= images:
-            return Normals(tuple(sorted(own)), images, images)
         if played:
-            fill = self.rehearsals[played].expected(own, images, there - images)
+            scores = self.rehearsals[played].expected(own, played, max(0, ENOUGH - images))
         else:
-            fill = points([score for each in self.classes.values() for score in each.scores], there - images)
-        rounded = (round(float(score), DIGITS) for score in fill)
-        return Normals(tuple(sorted((*own, *rounded))), there, images, played)
+            everywhere = [score for each in self.classes.values() for score in each.scores]
+            missing = min(ENOUGH, len(everywhere)) - images
+            scores = [*own, *(points(everywhere, missing) if missing > 0 else ())]
+        rounded = sorted(round(float(score), DIGITS) for score in scores)
+        return Normals(tuple(rounded), len(rounded), images, played)
 
     def _played(self, images: int) -> int | None:
         """The size among those that were played which stands for classes of so many images: the next smaller one."""
-        sizes = [size for size in self.rehearsals if size <= max(1, images)]
-        return max(sizes, default=None)
+        several = min(SEVERAL, max((len(each.scores) for each in self.rehearsals.values()), default=0))
+        sizes = [size for size, each in self.rehearsals.items() if len(each.scores) >= several]
+        return max((size for size in sizes if size <= max(1, images)), default=None)
 
     def seen_rates(self, images: int, rate: float) -> tuple[float, float] | None:
         """How many good images of classes that played so few were flagged at a rate: on the average, and at worst.
@@ -169,14 +170,6 @@ class Calibration:
             limit = Normals(tuple(others), len(others), 0).threshold(rate)
             shares.append(sum(score > limit for score in scores) / len(scores))
         return fmean(shares), max(shares)
-
-    def rate_after_change(self, class_name: str, rate: float) -> float | None:
-        """The share of a class's held-out images that is flagged after harmless change; None where that is not known.
-
-        Our choice: a threshold made of changed images, too, costs more defects than it saves false alarms.
-        """
-        changed, limit = self.classes[class_name].changed, self.normals(class_name).threshold(rate)
-        return sum(score > limit for score in changed) / len(changed) if changed else None
 
     def usual_familiarity(self, class_name: str) -> float:
         """How familiar images of a class usually are; one of few images leans on the other classes."""

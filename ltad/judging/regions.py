@@ -7,18 +7,21 @@ import torch
 from scipy import ndimage
 from torch.nn.functional import interpolate
 
+from ltad.config import LTADConfig
+from ltad.judging.scoring import FORMS
+
 REGION_GRID = 256  # pixels; regions are found on a map of this side and then measured in the image's pixels
+EVERYWHERE = 1.0  # our choice: standard deviations that three quarters of a picture exceed where all of it is unusual
 
 
-# Of the threshold: where the background exceeds it, all of a picture is unusual, as other light, sharpness or another
-# position make it. Our choice: of good real parts none does, of defective ones one in thirty (large defects), of
-# pictures with strong noise one in three.
-EVERYWHERE = 0.5
+def is_everywhere(anomaly_map: np.ndarray, config: LTADConfig) -> bool:
+    """Whether all of a patch map (h, w) is unusual: another product, or light, sharpness and position unlike training.
 
-
-def background(anomaly_map: np.ndarray) -> float:
-    """What three quarters of a patch map (h, w) exceed."""
-    return float(np.quantile(anomaly_map, 0.25))
+    A defect lies somewhere; what lies everywhere is no defect, or a very large one. In the paper's form, scores have no
+    unit that would say so.
+    """
+    background = float(np.quantile(anomaly_map, 0.25))
+    return FORMS[config.scoring.form].is_standardised and background > EVERYWHERE
 
 
 @dataclass(frozen=True)

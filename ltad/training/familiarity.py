@@ -1,8 +1,8 @@
 """How unlike its class an image may be before it is taken for a stranger.
 
 A checkpoint has not seen the strangers that it will meet, but its classes are strangers to each other: without a class,
-its images are taken for the nearest other one, and lie so far from that as strangers do. The line is drawn a little
-way from the farthest normal images to those.
+its images are taken for the nearest other one, and lie so far from that as strangers do. The line is drawn between the
+farthest normal images and those, nearer to these: strangers that lie within are unusual everywhere as well.
 """
 
 from statistics import fmean, median
@@ -15,7 +15,7 @@ from ltad.judging.calibration import Calibration
 
 FARTHEST = 0.99  # of the held-out normals, which are to be known
 NEAREST = 0.05  # of a class's images, taken for another's, which are not
-WAY = 0.3  # our choice: the part of the way between the two; defective parts lie farther than normal ones
+WAY = 0.7  # our choice: the part of the way between the two; defective parts lie farther than normal ones
 LEAST = 0.2  # our choice: so far from what is usual lay defective parts of twelve real and twelve drawn products
 
 

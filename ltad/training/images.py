@@ -45,10 +45,6 @@ class Judged(NamedTuple):
         both = self.images.take(rows[~is_changed] // 2).join(self.changed.take(rows[is_changed] // 2))
         return both.batch(is_changed.long().argsort(stable=True).argsort(), device)
 
-    def take(self, images: Tensor) -> "Judged":
-        """Some of the images."""
-        return Judged(self.images.take(images), self.changed and self.changed.take(images))
-
 
 class TrainingImages(NamedTuple):
     """Features of the n images as they are, in the order of their samples, and their copies, where there are any.

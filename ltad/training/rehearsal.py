@@ -25,11 +25,12 @@ from ltad.training.copies import copies_wanted, ranks_wanted
 from ltad.training.images import Judged, TrainingImages
 from ltad.training.normals import Normals
 
-SIZES = (1, 2, 3, 4, 6, 10, 16, 28)  # our choice: images of the classes that are played
+SIZES = (1, 2, 3, 4, 6, 10, 16, 28, 50, 100, 200)  # our choice: images of the classes that are played
 SMALL = 10  # images: up to which a class plays several times, with other images each time
 CASTS = 3
 CLASSES = 6  # our choice: those with the most images play
-FEWEST_OTHERS = 8  # images that must be left to be judged
+FEWEST_OTHERS = 8  # images that must be left to be judged, or half as many as are played
+ENOUGH_OTHERS = 24  # that are enough in any case
 MOST_OTHERS = 40
 CANDIDATES = 20_000  # patches among which exemplars are chosen; a third of what a class has otherwise
 
@@ -53,7 +54,7 @@ def plays(class_ids: Tensor, seed: int) -> list[Play]:
             for number in range(CASTS if size <= SMALL else 1):
                 end = number * SMALL + size
                 cast, rest = members[end - size : end], members[max(end, len(members) - MOST_OTHERS) :]
-                if len(cast) == size and len(rest) >= max(FEWEST_OTHERS, size // 2):
+                if len(cast) == size and len(rest) >= min(ENOUGH_OTHERS, max(FEWEST_OTHERS, size // 2)):
                     listed.append(Play(class_id, cast, rest))
     return listed
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from app import viewer
 from ltad.inspection.predictor import Predictor
 from ltad.judging.calibration import DIGITS, Calibration, HeldOut
-from ltad.judging.regions import REGION_GRID, background, find_regions
+from ltad.judging.regions import REGION_GRID, find_regions
 from ltad.photos.frame import map_to_image
 from tests.toys import BROWSER_MARKS, toy_picture
 
@@ -23,7 +23,7 @@ pytestmark = BROWSER_MARKS
 def page(browser: Browser) -> Iterator[Page]:
     """An empty page that has the viewer's code and nothing else, no server either."""
     page = browser.new_page()
-    doors = "judge, rateAt, decodeMap, lowerQuartile, refine, findRegions, outline"
+    doors = "judge, rateAt, decodeMap, refine, findRegions, outline"
     page.add_script_tag(content=f"{viewer.source()}\nwindow.core = {{ {doors} }};", type="module")
     page.wait_for_function("window.core")
     yield page
@@ -62,13 +62,6 @@ def test_the_threshold_can_be_dragged_to_every_normal_score(page: Page) -> None:
         [{"scores": own, "images": len(own)}],
     )
     assert reached[15:] == own[15:]  # beyond the largest rate it stays there
-
-
-@pytest.mark.parametrize("size", [1, 2, 5, 256])
-def test_the_background_is_that_of_the_core(page: Page, size: int) -> None:
-    patches = np.random.default_rng(size).normal(size=(1, size)).astype(np.float32)
-    there = page.evaluate("(values) => core.lowerQuartile(values)", patches[0].tolist())
-    assert there == pytest.approx(background(patches), abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (32, 32), (7, 11), (1, 1)])

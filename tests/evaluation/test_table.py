@@ -11,6 +11,7 @@ from ltad.errors import DatasetError
 from ltad.evaluation.harmless import harmlessly_changed
 from ltad.evaluation.table import FIGURES, HARMLESS, evaluate, format_table, write_metrics
 from ltad.evaluation.working_point import SHARES, WORKING_POINT
+from ltad.inspection.prediction import UNKNOWN
 from ltad.inspection.predictor import Predictor
 from ltad.progress import quiet
 
@@ -54,7 +55,7 @@ def verdicts(predictor: Predictor, dataset: Dataset, class_name: str, auto: bool
     seen = [(s.label, predictor.predict(s.read(), "auto" if auto else class_name)) for s in own]
     flagged = [[p.judgement.verdict == "defect" for label, p in seen if label == wanted] for wanted in (0, 1)]
     shares = {key: sum(flags) / len(flags) for key, flags in zip(SHARES, flagged, strict=True)}
-    return shares | {"refused": sum(not p.known for _, p in seen) / len(seen)}
+    return shares | {"refused": sum(p.state == UNKNOWN for _, p in seen) / len(seen)}
 
 
 @pytest.fixture(scope="module")

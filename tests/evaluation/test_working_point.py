@@ -22,17 +22,17 @@ def tiny(tiny_foundation: TinyFoundation, tiny_checkpoint: Checkpoint) -> Predic
 
 
 def scored(
-    good: Sequence[float], defective: Sequence[float], over: float, unknown: int = 0, name: str = "checker"
+    good: Sequence[float], defective: Sequence[float], over: float, refused: int = 0, name: str = "checker"
 ) -> ScoredClass:
-    """Images with these scores, those over a number flagged, and the first few not known."""
+    """Images with these scores, those over a number flagged, and the first few refused."""
     scores = np.array([*good, *defective], dtype=float)
-    decisions = [Decision(bool(score > over), i >= unknown) for i, score in enumerate(scores)]
+    decisions = [Decision(bool(score > over), i < refused) for i, score in enumerate(scores)]
     labels = np.array([0] * len(good) + [1] * len(defective))
     return ScoredClass(name, labels, scores, np.ones(len(scores), bool), decisions, [], [])
 
 
 def test_good_and_defective_images_are_counted_apart(tiny: Predictor) -> None:
-    row = working_point(scored([1, 2, 3, 9], [2, 8, 9, 10, 11], over=5, unknown=3), tiny)
+    row = working_point(scored([1, 2, 3, 9], [2, 8, 9, 10, 11], over=5, refused=3), tiny)
     assert (row["false_alarms"], row["found"], row["refused"]) == (0.25, 0.8, 3 / 9)
     for key, hits, n in (("false_alarms", 1, 4), ("found", 4, 5)):
         wilson = binomtest(hits, n).proportion_ci(method="wilson")

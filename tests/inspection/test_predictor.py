@@ -16,7 +16,9 @@ from ltad.errors import ImageError
 from ltad.evaluation import metrics
 from ltad.inspection.prediction import ALL
 from ltad.inspection.predictor import Predictor
+from ltad.judging.regions import EVERYWHERE
 from ltad.photos.frame import map_to_image, resize_mask, to_tensor
+from ltad.presets import paper
 from tests.toys import HEIGHT, WIDTH
 
 
@@ -173,13 +175,18 @@ def test_a_class_of_few_images_is_provisional_and_says_so(predictor: Predictor, 
 def test_what_is_unusual_everywhere_is_said_and_has_no_places(predictor: Predictor, toy_folder: Path) -> None:
     found = predictor.predict(blotched("checker", toy_folder))
     assert found.state == "defect" and found.regions and not found.everywhere
-    limit = found.judgement.threshold
-    lit = replace(found, patch_maps={ALL: found.patch_maps[ALL] * 0 + 1.5 * limit})
+    flat = found.patch_maps[ALL] * 0
+    lit = replace(found, patch_maps={ALL: flat + EVERYWHERE + 0.1})
     assert lit.everywhere and lit.state == "unknown" and lit.regions == () and lit.report()["regions"] == []
     assert any("unusual everywhere at once" in note for note in lit.notes)
     assert not any("unusual everywhere at once" in note for note in found.notes)
-    fine = replace(lit, judgement=lit.card.calibration.judge(0.5 * limit, "checker", 0.12))
-    assert fine.state != "unknown" and not fine.everywhere
+    assert lit.at(0.9).everywhere  # whatever may be flagged
+    assert not replace(found, patch_maps={ALL: flat + EVERYWHERE - 0.1}).everywhere
+    large = flat + EVERYWHERE - 0.1
+    large[: len(large) // 2] = 50.0
+    assert not replace(found, patch_maps={ALL: large}).everywhere  # half of it is a place
+    by_paper = replace(lit.card, config=paper())
+    assert not replace(lit, card=by_paper).everywhere
 
 
 def test_many_visitors_get_what_one_gets(predictor: Predictor, mixed: list[Sample], toy_folder: Path) -> None:

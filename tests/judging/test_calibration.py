@@ -105,20 +105,42 @@ def test_between_one_and_two_rates_is_borderline() -> None:
 def test_enough_images_speak_for_their_class_alone() -> None:
     own = tuple(map(float, range(ENOUGH)))
     changed = tuple(score + 0.5 for score in own)
-    calibration = Calibration({"a": HeldOut(own, changed), "b": HeldOut((500.0,) * 90)}, {1: REHEARSAL})
+    calibration = Calibration({"a": HeldOut(own, changed), "b": HeldOut((500.0,) * 90)})
     assert calibration.normals("a") == Normals(own, ENOUGH, ENOUGH)
-    assert calibration.rate_after_change("b", 0.05) is None
-    assert calibration.rate_after_change("a", 0.1) == 6 / ENOUGH  # 5 above the threshold, and half a step more
 
 
 REHEARSAL = Rehearsal(Scale(1.0, 2.0), {"b": (0.0, 1.0), "c": (2.0, 3.0)})
+
+
+def test_held_out_scores_move_as_those_of_classes_that_played_would() -> None:
+    own = tuple(np.linspace(0.0, 10.0, ENOUGH).tolist())
+    spread = float(np.std(own, ddof=1))
+    lower = Rehearsal(Scale(5.0, spread), {"b": (-1.5, -0.5), "c": (-1.5, -0.5)})  # a spread lower, and half as wide
+    same = Rehearsal(Scale(5.0, spread), {"b": (-1.0, 1.0), "c": (-1.0, 1.0)})
+
+    def expected(rehearsal: Rehearsal, played: int) -> np.ndarray:
+        normals = Calibration({"a": HeldOut(own)}, {played: rehearsal}).normals("a")
+        assert (normals.images, normals.own, normals.played) == (ENOUGH, ENOUGH, played)
+        return np.array(normals.scores)
+
+    moved = 5.0 - spread + 0.5 * (np.array(own) - 5.0)
+    np.testing.assert_allclose(expected(lower, ENOUGH), moved, atol=0.05 * spread)
+    np.testing.assert_allclose(expected(lower, ENOUGH // 2), (moved + np.array(own)) / 2, atol=0.05 * spread)
+    np.testing.assert_allclose(expected(same, ENOUGH), own, atol=0.05 * spread)
+
+
+def test_a_size_that_hardly_any_class_played_is_passed_over() -> None:
+    one = Rehearsal(Scale(0.0, 1.0), {"b": (9.0,)})
+    several = Rehearsal(Scale(0.0, 1.0), dict.fromkeys("bcd", (0.0,)))
+    for rehearsals, played in (({4: several, 8: one}, 4), ({4: several, 8: several}, 8), ({4: one, 8: one}, 8)):
+        assert Calibration({"a": HeldOut((0.0,) * 8)}, rehearsals).normals("a").played == played
 
 
 def test_few_images_are_filled_up_with_what_classes_that_played_them_would_score() -> None:
     calibration = Calibration({"a": HeldOut((5.0, 7.0, 9.0)), "b": HeldOut((90.0,) * 90)}, {1: REHEARSAL, 4: REHEARSAL})
     normals = calibration.normals("a")
     assert (normals.images, normals.own, normals.played, len(normals.scores)) == (ENOUGH, 3, 1, ENOUGH)
-    assert {5.0, 7.0, 9.0} <= set(normals.scores) and max(normals.scores) < 20  # in its own scale, not in b's
+    assert max(normals.scores) < 20  # in its own scale, not in b's
     louder = Calibration({"a": HeldOut((50.0, 70.0, 90.0))}, {1: REHEARSAL}).normals("a")
     assert louder.threshold(0.1) > normals.threshold(0.1) + 20
 

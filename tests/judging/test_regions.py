@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltad.judging.regions import background, find_regions
+from ltad.judging.regions import EVERYWHERE, find_regions, is_everywhere
+from ltad.presets import default, paper
 
 
 def patch_map(*peaks: tuple[int, int, float]) -> np.ndarray:
@@ -56,9 +57,9 @@ def test_boxes_lie_inside_small_images() -> None:
     assert region.box[0] < 32 and region.box[1] < 24
 
 
-def test_the_background_is_what_three_quarters_exceed() -> None:
-    values = np.arange(100.0).reshape(10, 10)
-    assert background(values) == pytest.approx(24.75)
-    place = np.zeros((16, 16))
-    place[2:8, 3:9] = 50
-    assert background(place) == 0
+def test_a_picture_is_unusual_everywhere_where_three_quarters_of_it_are() -> None:
+    unusual = np.full((16, 16), EVERYWHERE + 0.01)
+    unusual[:4, :15] = -3
+    assert is_everywhere(unusual, default()) and not is_everywhere(unusual, paper())
+    unusual[4:6] = -3
+    assert not is_everywhere(unusual, default())

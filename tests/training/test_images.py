@@ -53,7 +53,6 @@ def test_what_is_judged_is_every_image_and_its_first_copy_one_after_the_other() 
     assert judged.versions == 2 and len(judged.class_ids) == len(everything) == 6
     assert marks(judged.batch(everything)) == [0, 0.1, 1, 1.1, 2, 2.1]
     assert marks(judged.batch(torch.tensor([5, 0, 3, 2]))) == [2.1, 0, 1.1, 1]
-    assert marks(judged.take(torch.tensor([2, 0])).batch(torch.arange(4))) == [2, 2.1, 0, 0.1]
     assert judged.rows(torch.tensor([2, 0])).tolist() == [4, 5, 0, 1]
     for copies in (None, COPIES._replace(ranks=COPIES.ranks + 1)):  # only turned: none stands for its image
         plain = TrainingImages(marked(0, 1, 2), copies, torch.zeros(3)).judged()

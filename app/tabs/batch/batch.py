@@ -171,7 +171,7 @@ def _row(item: Item) -> dict[str, Any]:
         "score": prediction.judgement.score,
         "className": prediction.class_name,
         "known": prediction.known,
-        "background": round(prediction.background, DIGITS),
+        "everywhere": prediction.everywhere,
         "similarity": round(prediction.similarity, DIGITS),
     }
 

@@ -53,7 +53,7 @@ def check_card(check: DataCheck, refused: Sequence[Refusal]) -> str:
     else:
         said.append(
             "Each is judged by a model that has not seen it. The threshold is made of these scores and of what other "
-            "classes score, cut down to as few."
+            "classes score."
             if count < ENOUGH
             else "Each is judged by a model that has not seen it, and the threshold is made of these scores alone."
         )
