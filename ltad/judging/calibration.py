@@ -31,7 +31,8 @@ class HeldOut:
     """What a class's normal images are like to models that had not seen them, in any order; a lone image: nothing.
 
     scores: of the images as they are; changed: after harmless change, where that is normal. Thresholds are made of the
-    first alone: made of both, they cost more defects than they save false alarms. familiarity: how similar they are to where the class's other images lie.
+    first alone: made of both, they cost more defects than they save false alarms. familiarity: how similar they are to
+    where the class's other images lie.
     """
 
     scores: tuple[float, ...] = ()

@@ -78,9 +78,10 @@ class Rehearsal:
     def expected(self, held_out: Sequence[float], played: int, more: int) -> list[float]:
         """The scores that good images of a class may have, given its own held-out ones: these, and so many more.
 
-        played: how many images each class had that played. Held-out images are judged by half of their class, so that they score higher, and differ more, than new images
-        will: they are moved as those of the classes that played would be, and with twice the images half as far. The
-        others are scores of these classes, each of which counts the same.
+        played: how many images each class had that played. Held-out images are judged by half of their class, so that
+        they score higher, and differ more, than new images will: they are moved as those of the classes that played
+        would be, and with twice the images half as far. The others are scores of these classes, each of which counts
+        the same.
         """
         images, by_class = len(held_out), [np.asarray(scores) for scores in self.scores.values()]
         scale = own_scale(held_out, images, self.usual)

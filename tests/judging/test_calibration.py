@@ -104,8 +104,7 @@ def test_between_one_and_two_rates_is_borderline() -> None:
 
 def test_enough_images_speak_for_their_class_alone() -> None:
     own = tuple(map(float, range(ENOUGH)))
-    changed = tuple(score + 0.5 for score in own)
-    calibration = Calibration({"a": HeldOut(own, changed), "b": HeldOut((500.0,) * 90)})
+    calibration = Calibration({"a": HeldOut(own), "b": HeldOut((500.0,) * 90)})
     assert calibration.normals("a") == Normals(own, ENOUGH, ENOUGH)
 
 
