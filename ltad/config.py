@@ -188,9 +188,9 @@ class HarmlessConfig(_Section):
 class MemoryConfig(_Section):
     """Our memories of exemplar patches; the three lists say of each memory what it holds and what it counts."""
 
-    strides: tuple[int, ...] = (8, 16, 32)  # of the map
-    pools: tuple[int, ...] = (3, 1, 1)  # patches, odd: neighbourhood averaged around each patch
-    weights: tuple[float, ...] = (0.5, 1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
+    strides: tuple[int, ...] = (16, 16, 32)  # of the map
+    pools: tuple[int, ...] = (1, 3, 1)  # patches, odd: neighbourhood averaged around each patch
+    weights: tuple[float, ...] = (1.0, 1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
     dim: int = 120  # principal coordinates that are kept of the channels
     per_class: int = 2048  # exemplars of a class at most; 0 = no memory
     total: int = 12_288  # exemplars of all classes together

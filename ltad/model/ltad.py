@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_max_pool2d, interpolate, normalize
+from torch.nn.functional import interpolate, normalize
 
 from ltad.config import LTADConfig
 from ltad.foundation.base import FoundationModel
@@ -106,16 +106,9 @@ def look_up(
     memories: Sequence[PatchMemory], maps: Sequence[Tensor], class_ids: Tensor, grid: tuple[int, int]
 ) -> Tensor:
     """Distances to each memory's nearest exemplars, on the grid of the patches: (B, S, N)."""
-    distances = [_on_grid(memory(maps, class_ids), grid) for memory in memories]
-    return torch.stack(distances, dim=1) if distances else maps[0].new_empty(len(class_ids), 0, grid[0] * grid[1])
-
-
-def _on_grid(distances: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Distances (B, h, w) on the grid: (B, N). Where patches are finer, the strangest speaks for its place."""
-    maps = distances[:, None]
-    if maps.shape[-2] > grid[0]:
-        maps = adaptive_max_pool2d(maps, grid)
-    return interpolate(maps, grid, mode="bilinear", align_corners=False).flatten(1)
+    distances = [memory(maps, class_ids)[:, None] for memory in memories]
+    fine = [interpolate(d, grid, mode="bilinear", align_corners=False) for d in distances]
+    return torch.cat(fine, dim=1).flatten(2) if fine else maps[0].new_empty(len(class_ids), 0, grid[0] * grid[1])
 
 
 def build_patches(config: LTADConfig, foundation: FoundationModel) -> tuple[PatchFeatures, list[tuple[int, int]]]:
