@@ -55,9 +55,14 @@ LEVERS: dict[str, tuple[str, ...]] = {
     "4 times the steps of phase 2": ("phase2.steps=2000", "calibration.phase2_steps=1000"),
     "4 times the reconstruction's weight": ("scoring.reconstruction_weight=1",),
     "a memory of stride 8, too": (
-        "memory.strides=[8,16,16,32]",
-        "memory.pools=[3,1,3,1]",
-        "memory.weights=[1.0,1.0,1.0,0.5]",
+        "memory.strides=[8,16,32]",
+        "memory.pools=[3,1,1]",
+        "memory.weights=[0.5,1.0,0.5]",
+    ),
+    "a memory of neighbourhoods, too": (
+        "memory.strides=[16,16,32]",
+        "memory.pools=[1,3,1]",
+        "memory.weights=[1.0,1.0,0.5]",
     ),
     "a latent without layout": ("synthesis.layout=1",),
     "synthesis for the tail more often": ("phase2.tail_synthesis_probability=0.5",),

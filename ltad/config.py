@@ -152,7 +152,7 @@ class HarmlessConfig(_Section):
     brightness: float = 6.0  # per cent, brighter or darker
     contrast: float = 6.0  # per cent, around the mean
     colour: float = 3.0  # per cent, of each channel
-    noise: float = 3.0  # grey levels of 255, standard deviation
+    noise: float = 5.0  # grey levels of 255, standard deviation
     blur: float = 0.7  # pixels, standard deviation
     jpeg: float = 70.0  # the lowest quality that a file may be saved with; 100 = as it is
     without: tuple[str, ...] = ()  # CLASS:CHANGE, a change that is not harmless for a class
@@ -186,11 +186,11 @@ class HarmlessConfig(_Section):
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryConfig(_Section):
-    """Our memories of exemplar patches; the three lists say of each memory what it holds and what it counts."""
+    """Our memories of exemplar patches; the lists say of each memory what it holds and what it counts."""
 
-    strides: tuple[int, ...] = (16, 16, 32)  # of the map
-    pools: tuple[int, ...] = (1, 3, 1)  # patches, odd: neighbourhood averaged around each patch
-    weights: tuple[float, ...] = (1.0, 1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
+    strides: tuple[int, ...] = (16, 32)  # of the map
+    pools: tuple[int, ...] = (1, 1)  # patches, odd: neighbourhood averaged around each patch
+    weights: tuple[float, ...] = (1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
     dim: int = 120  # principal coordinates that are kept of the channels
     per_class: int = 2048  # exemplars of a class at most; 0 = no memory
     total: int = 12_288  # exemplars of all classes together
@@ -257,7 +257,7 @@ class ScoringConfig(_Section):
     form: Literal["standardised", "paper"] = (
         "standardised"  # ours; the paper: squared norm + λ · probability as they are
     )
-    reconstruction_weight: float = 0.25  # our choice: of the transformer's residual beside memory.weights
+    reconstruction_weight: float = 0.15  # our choice: of the transformer's residual beside memory.weights
     semantic_weight: float = 0.03  # lambda, on standardised scores
     top_fraction: float = 0.02  # the image score is the mean of this fraction of the patches
     smoothing: float = 0.4  # patches, standard deviation of the Gaussian over the map; 0 = none

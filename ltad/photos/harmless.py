@@ -4,26 +4,31 @@ A camera is knocked by a pixel, a lamp ages, a lens is cleaned, a program saves 
 photographs that were changed so are normal, too.
 """
 
+import dataclasses
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from ltad.config import HarmlessConfig
+from ltad.config import HARMLESS_OFF, HarmlessConfig
 
 FRAME = 256  # the side, in pixels, that strengths in pixels are of
 BORDER = 1 / 8  # of the side, mirrored beyond the frame, so that a moved camera sees something there
+CHANCE = 0.5  # our choice: of each change
 FINEST_JPEG = 95  # quality of the file that loses least
 
 
 def changed(picture: Image.Image, strengths: HarmlessConfig, generator: np.random.Generator) -> Image.Image:
-    """A copy of a square RGB picture, changed in every way that has a strength, each by a random part of it.
+    """A copy of a square RGB picture, changed in some of the ways that have a strength, each by a random part of it.
 
-    In the order of a camera: it moves, focuses, light falls in, the sensor adds noise, and the file is saved. What one
-    change draws does not depend on the others' strengths.
+    In the order of a camera: it moves, focuses, light falls in, the sensor adds noise, and the file is saved. Each of
+    them happens by ``CHANCE``: noise that is always followed by a lossy file is never seen as it is. What one change
+    draws does not depend on the others' strengths.
     """
-    s = strengths
+    happens = generator.random(len(HARMLESS_OFF)) < CHANCE
+    missing = {kind: off for (kind, off), here in zip(HARMLESS_OFF.items(), happens, strict=True) if not here}
+    s = dataclasses.replace(strengths, **missing)
     right, down, turn, zoom, bright, contrast = generator.uniform(-1, 1, 6)
     tint, (blur, noise, loss) = generator.uniform(-1, 1, 3), generator.uniform(0, 1, 3)
     grain = generator.standard_normal((picture.height, picture.width, 3), dtype=np.float32)

@@ -169,7 +169,6 @@ def test_a_comparison_holds_every_method(command: list[str], built: dict[str, ri
         for row in (entry["mean"]["all"], *entry["classes"].values()):
             assert all(0 <= row[key] <= 1 for key in WORKING_POINT), name
             assert set(row["harmless"]) > set(HARMLESS) and all(0 <= row["harmless"][key] <= 1 for key in HARMLESS)
-        assert name.startswith("LTAD") or entry["mean"]["all"]["refused"] == 0
     silent = run["methods"]["zero-shot, by class"]["mean"]["all"]
     assert all((silent[key] is None) == (not key.startswith("image")) for key in FIGURES)
 

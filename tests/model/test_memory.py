@@ -107,10 +107,10 @@ def test_the_budget_is_shared(foundation: FoundationModel) -> None:
 @pytest.mark.parametrize(
     ("assignment", "sentence"),
     [
-        ("memory.strides=[4,16,32]", r"\[8, 16, 32\].*align-mini.*\[4, 16, 32\]"),
+        ("memory.strides=[4,32]", r"\[8, 16, 32\].*align-mini.*\[4, 32\]"),
         ("memory.strides=[16]", "one length"),
-        ("memory.pools=[1,2,1]", "odd"),
-        ("memory.weights=[1,-1,1]", "negative"),
+        ("memory.pools=[1,2]", "odd"),
+        ("memory.weights=[1,-1]", "negative"),
         ("memory.per_class=-1", "per_class must be 0 to"),
     ],
 )

@@ -38,15 +38,17 @@ def test_no_change_is_none(picture: Image.Image) -> None:
 def test_every_kind_changes_something_and_draws_anew(picture: Image.Image, kind: str) -> None:
     strength = {kind: getattr(HarmlessConfig(), kind) * (3 if kind == "blur" else 1)}  # so little is none at this size
     made = copies(picture, **strength)
-    assert sum(not np.array_equal(each, np.asarray(picture)) for each in made) > 0.6 * DRAWS
-    assert len({each.tobytes() for each in made}) > (0.3 if kind == "jpeg" else 0.6) * DRAWS
+    happened = [each for each in made if not np.array_equal(each, np.asarray(picture))]
+    assert 0.3 * DRAWS < len(happened) < 0.75 * DRAWS  # by an even chance
+    assert len({each.tobytes() for each in happened}) > (0.5 if kind == "jpeg" else 0.9) * len(happened)
     again = copies(picture, **strength)
     assert all(np.array_equal(one, other) for one, other in zip(made, again, strict=True))
 
 
 def test_a_shift_is_as_far_as_it_may_be_in_pixels_of_256(picture: Image.Image) -> None:
     plain, far = np.asarray(picture, dtype=float), []
-    for each in copies(picture, shift=8.0)[:2]:
+    moved = [each for each in copies(picture, shift=8.0) if not np.array_equal(each, plain)]
+    for each in moved[:2]:
         steps = np.arange(-5, 5.5, 0.5)
         errors = {
             (dy, dx): np.abs(shift(plain, (dy, dx, 0), order=1) - each)[12:-12, 12:-12].mean()
