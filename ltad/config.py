@@ -261,7 +261,7 @@ class ScoringConfig(_Section):
     semantic_weight: float = 0.03  # lambda, on standardised scores
     top_fraction: float = 0.02  # the image score is the mean of this fraction of the patches
     smoothing: float = 0.4  # patches, standard deviation of the Gaussian over the map; 0 = none
-    background: float = 0.3  # our choice: how much of the map's median is taken away; light and sharpness raise it all
+    background: float = 0.5  # our choice: how much is taken away of what three quarters of a map exceed, see scoring
 
     def __post_init__(self) -> None:
         super().__post_init__()
