@@ -192,8 +192,8 @@ class MemoryConfig(_Section):
     pools: tuple[int, ...] = (1, 1)  # patches, odd: neighbourhood averaged around each patch
     weights: tuple[float, ...] = (1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
     dim: int = 120  # principal coordinates that are kept of the channels
-    per_class: int = 2048  # exemplars of a class at most; 0 = no memory
-    total: int = 12_288  # exemplars of all classes together
+    per_class: int = 3072  # exemplars of a class at most; 0 = no memory
+    total: int = 18_432  # exemplars of all classes together
 
     OFF: ClassVar[frozenset[str]] = frozenset({"per_class"})
 
@@ -266,6 +266,7 @@ class ScoringConfig(_Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(0 < self.top_fraction <= 1, f"scoring.top_fraction must be in (0, 1], got {self.top_fraction}")
+        _require(self.background < 1, f"scoring.background must be under 1, got {self.background}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from ltad.config import LTADConfig
 from ltad.judging.scoring import BACKGROUND, FORMS
 
 REGION_GRID = 256  # pixels; regions are found on a map of this side and then measured in the image's pixels
-EVERYWHERE = 0.85  # our choice: standard deviations that three quarters of a picture exceed where all of it is unusual
+EVERYWHERE = 1.7  # our choice: standard deviations that three quarters of a picture exceed where all of it is unusual
 
 
 def is_everywhere(anomaly_map: np.ndarray, config: LTADConfig) -> bool:
@@ -20,8 +20,9 @@ def is_everywhere(anomaly_map: np.ndarray, config: LTADConfig) -> bool:
     A defect lies somewhere; what lies everywhere is no defect, or a very large one. In the paper's form, scores have no
     unit that would say so.
     """
+    left = 1 - config.scoring.background  # of what lies everywhere, in the map
     background = float(np.quantile(anomaly_map, BACKGROUND))
-    return FORMS[config.scoring.form].is_standardised and background > EVERYWHERE
+    return FORMS[config.scoring.form].is_standardised and background > EVERYWHERE * left
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ltad.progress import Progress, Stage
 from ltad.training.views import symmetries, turned
 
 MOST = 14  # our choice: copies of one image; more of the same few images teach little
-LEAST = 2  # our choice: changed copies of one image; screws of which each had but one were nervous of noise
+LEAST = 1  # our choice: changed copies of one image; a second one costs exemplars what it is worth
 
 
 class Copy(NamedTuple):

@@ -176,13 +176,14 @@ def test_what_is_unusual_everywhere_is_said_and_has_no_places(predictor: Predict
     found = predictor.predict(blotched("checker", toy_folder))
     assert found.state == "defect" and found.regions and not found.everywhere
     flat = found.patch_maps[ALL] * 0
-    lit = replace(found, patch_maps={ALL: flat + EVERYWHERE + 0.1})
+    limit = EVERYWHERE * (1 - found.card.config.scoring.background)
+    lit = replace(found, patch_maps={ALL: flat + limit + 0.1})
     assert lit.everywhere and lit.state == "unknown" and lit.regions == () and lit.report()["regions"] == []
     assert any("unusual everywhere at once" in note for note in lit.notes)
     assert not any("unusual everywhere at once" in note for note in found.notes)
     assert lit.at(0.9).everywhere  # whatever may be flagged
-    assert not replace(found, patch_maps={ALL: flat + EVERYWHERE - 0.1}).everywhere
-    large = flat + EVERYWHERE - 0.1
+    assert not replace(found, patch_maps={ALL: flat + limit - 0.1}).everywhere
+    large = flat + limit - 0.1
     large[: len(large) // 2] = 50.0
     assert not replace(found, patch_maps={ALL: large}).everywhere  # half of it is a place
     by_paper = replace(lit.card, config=paper())

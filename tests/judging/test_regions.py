@@ -58,8 +58,11 @@ def test_boxes_lie_inside_small_images() -> None:
 
 
 def test_a_picture_is_unusual_everywhere_where_three_quarters_of_it_are() -> None:
-    unusual = np.full((16, 16), EVERYWHERE + 0.01)
+    left = 1 - default().scoring.background
+    unusual = np.full((16, 16), left * EVERYWHERE + 0.01)
     unusual[:4, :15] = -3
     assert is_everywhere(unusual, default()) and not is_everywhere(unusual, paper())
+    whole = default().override("scoring.background=0")
+    assert not is_everywhere(unusual, whole) and is_everywhere(unusual / left, whole)
     unusual[4:6] = -3
     assert not is_everywhere(unusual, default())
