@@ -10,7 +10,6 @@ import torch
 from ltad.data import Sample
 from ltad.evaluation import metrics
 from ltad.inspection.predictor import Predictor, ScoredBatch
-from ltad.judging.regions import is_everywhere
 from ltad.photos.frame import map_to_image, resize_mask
 
 BATCH = 16  # images
@@ -52,13 +51,12 @@ def decide(scored: ScoredBatch, predictor: Predictor) -> list[Decision]:
     if not card.calibration.classes:
         return []
     rate = card.config.calibration.false_alarm_rate
-    decisions = []
+    decisions, everywhere = [], scored.everywhere(card.config)
     for i, class_id in enumerate(scored.class_ids.tolist()):
         name = card.class_names[class_id]
         verdict = card.calibration.judge(float(scored.image_scores[i]), name, rate).verdict
         known = card.calibration.is_known(name, float(scored.familiarity[i]))
-        everywhere = is_everywhere(scored.anomaly_maps[i].cpu().numpy(), card.config)
-        decisions.append(Decision(verdict == "defect", not known or everywhere))
+        decisions.append(Decision(verdict == "defect", not known or everywhere[i]))
     return decisions
 
 

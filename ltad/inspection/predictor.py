@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ltad.checkpoint.folder import Checkpoint, find_checkpoint, load_tensors, read_card
+from ltad.config import LTADConfig
 from ltad.errors import ImageError
 from ltad.foundation import FoundationModel, ImageFeatures, load_foundation
 from ltad.foundation.features import Encoder, Store
@@ -20,6 +21,7 @@ from ltad.foundation.vocabulary import nearest_words
 from ltad.inspection.prediction import ALL, ClassMatch, ClassVerdict, Prediction
 from ltad.inspection.reading import Opened, Source, read_ahead
 from ltad.judging.calibration import DIGITS
+from ltad.judging.regions import is_everywhere
 from ltad.judging.scoring import raw_scores, score_images, standardise
 from ltad.machine import AUTO as AUTO_DEVICE
 from ltad.machine import CPU
@@ -46,6 +48,10 @@ class ScoredBatch(NamedTuple):
     image_scores: Tensor
     part_maps: dict[str, Tensor]
     part_scores: dict[str, Tensor]
+
+    def everywhere(self, config: LTADConfig) -> list[bool]:
+        """Which of the images are unusual all over."""
+        return [is_everywhere(each, config) for each in self.anomaly_maps.cpu().numpy()]
 
 
 class Predictor:
