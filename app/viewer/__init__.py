@@ -47,6 +47,7 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     """What the browser needs to know of a prediction at its checkpoint's own rate, beside its class's calibration.
 
     Plain JSON values. report: as programs get it. trained: [group, training images] of the classes that it names.
+    everywhere: whether a known product is unusual all over, at any rate.
     maps: patch scores (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it
     stays where it is when another rate is chosen.
     """

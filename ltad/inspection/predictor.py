@@ -51,7 +51,7 @@ class ScoredBatch(NamedTuple):
 
     def everywhere(self, config: LTADConfig) -> list[bool]:
         """Which of the images are unusual all over."""
-        return [is_everywhere(each, config) for each in self.anomaly_maps.cpu().numpy()]
+        return [is_everywhere(each, config) for each in self.anomaly_maps.numpy()]
 
 
 class Predictor:

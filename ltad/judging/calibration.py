@@ -54,7 +54,8 @@ class Normals:
     """What the scores of a class are compared with.
 
     scores: ascending. images: how many they stand for. own: held-out images of the class itself; where they are fewer,
-    the rest are those of classes that played as many images (played), or, where None, of all classes.
+    the rest are those of classes that played as many images (played), or, where None, of all classes. Where classes
+    played, those of the class itself are moved as theirs were, see ``Rehearsal.expected``.
     """
 
     scores: tuple[float, ...]
