@@ -58,7 +58,7 @@ class Batch extends Follower {
         continue;
       }
       const judgement = judge(row.score, this.calibrationOf(row.className), rate);
-      Object.assign(row, { state: row.known && !row.everywhere ? judgement.verdict : "unknown", ratio: row.score / judgement.threshold });
+      Object.assign(row, { state: row.unknown ? "unknown" : judgement.verdict, ratio: row.score / judgement.threshold });
     }
     const total = Number(this.dataset.total);
     this.bar.value = this.rows.size / total;

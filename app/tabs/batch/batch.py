@@ -20,7 +20,7 @@ from app.viewer import prediction_facts
 from ltad.checkpoint.card import CheckpointCard
 from ltad.errors import ImageError
 from ltad.inspection.pictures import full_scale, save_map
-from ltad.inspection.prediction import Prediction
+from ltad.inspection.prediction import UNKNOWN, Prediction
 from ltad.inspection.predictor import Predictor
 from ltad.judging.calibration import DIGITS
 from ltad.photos.archive import MAX_FILES
@@ -170,8 +170,7 @@ def _row(item: Item) -> dict[str, Any]:
         "thumb": viewer.data_uri(prediction.photo.image),
         "score": prediction.judgement.score,
         "className": prediction.class_name,
-        "known": prediction.known,
-        "everywhere": prediction.everywhere,
+        "unknown": prediction.state == UNKNOWN,
         "similarity": round(prediction.similarity, DIGITS),
     }
 
