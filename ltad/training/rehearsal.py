@@ -52,10 +52,11 @@ def plays(class_ids: Tensor, seed: int) -> list[Play]:
         members = members[torch.randperm(len(members), generator=generator)]
         for size in SIZES:
             for number in range(CASTS if size <= SMALL else 1):
-                end = number * SMALL + size
-                cast, rest = members[end - size : end], members[max(end, len(members) - MOST_OTHERS) :]
+                start = number * SMALL
+                cast, rest = members[start : start + size], torch.cat([members[:start], members[start + size :]])
                 if len(cast) == size and len(rest) >= min(ENOUGH_OTHERS, max(FEWEST_OTHERS, size // 2)):
-                    listed.append(Play(class_id, cast, rest))
+                    others = torch.randperm(len(rest), generator=generator)[:MOST_OTHERS]
+                    listed.append(Play(class_id, cast, rest[others]))
     return listed
 
 

@@ -42,6 +42,8 @@ def test_a_play_has_a_cast_of_its_size_and_judges_others() -> None:
         assert {int(class_ids[i]) for i in cast | others} == {play.class_id}
     small = [frozenset(p.cast.tolist()) for p in listed if p.class_id == 0 and len(p.cast) == 4]
     assert len(small) == 3 and len(frozenset.union(*small)) == 12  # other images each time
+    judged = [frozenset(p.others.tolist()) for p in listed if p.class_id == 0 and len(p.cast) <= 16]
+    assert len(frozenset.union(*judged)) > 2 * MOST_OTHERS  # nor the same others: their luck would be that of all plays
     again, other = plays(class_ids, seed=0), plays(class_ids, seed=1)
     assert all(torch.equal(a.cast, b.cast) for a, b in zip(listed, again, strict=True))
     assert not all(torch.equal(a.cast, b.cast) for a, b in zip(listed, other, strict=True))
