@@ -71,5 +71,8 @@ def _row(figures: dict | None) -> str:
 
 
 def _again(card: CheckpointCard) -> str:
-    commands = f"{card.data.command}\npython -m ltad evaluate --data DATA --checkpoint {card.name}"
-    return f"## Make it again\n\n```\n{commands}\n```"
+    metrics = card.metrics or {}
+    harmless = " --harmless" if metrics.get("mean", {}).get("all", {}).get("harmless") else ""
+    strangers = " --strangers OTHERS" if metrics.get("strangers") else ""
+    measure = f"python -m ltad evaluate --data DATA --checkpoint {card.name}{harmless}{strangers}"
+    return f"## Make it again\n\n```\n{card.data.command}\n{measure}\n```"

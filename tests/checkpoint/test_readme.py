@@ -66,6 +66,7 @@ def test_what_harmless_change_and_strangers_do_is_said_where_it_was_measured(car
     text = model_card(replace(card, metrics=card.metrics | {"mean": mean, "strangers": strangers}))
     assert "\n\nAfter harmless change: image AUROC 87.6, false alarms 4.3, found 65.4 (means over all)." in text
     assert "\n\nStrangers taken for a known product: 2.1 (1.0 to 3.4), mean over nut, cap." in text
+    assert f"evaluate --data DATA --checkpoint {card.name} --harmless --strangers OTHERS\n" in text
 
 
 def test_older_figures_were_not_taken_at_a_rate(card: CheckpointCard) -> None:
