@@ -22,6 +22,7 @@ DIGITS = 5  # of a score, wherever it is kept, told or compared, so that all who
 BORDERLINE = 2.0  # our choice: up to this many times the false-alarm rate a p-value is borderline
 ENOUGH = 60  # our choice: images that speak for their class alone; the list of fewer is filled up to as many
 SEVERAL = 3  # our choice: classes that must have played as few images, where so many played at all
+CHANGED = 3.0  # our choice: how many times the rate may pass a threshold after harmless change; 2 costs many defects
 FEW = 3  # images: with so few nothing is promised, but what was seen in rehearsal is told
 FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as much as a class's own two images
 
@@ -30,9 +31,8 @@ FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as
 class HeldOut:
     """What a class's normal images are like to models that had not seen them, in any order; a lone image: nothing.
 
-    scores: of the images as they are; changed: after harmless change, where that is normal. Thresholds are made of the
-    first alone: made of both, they cost more defects than they save false alarms. familiarity: how similar they are to
-    where the class's other images lie.
+    scores: of the images as they are; changed: after harmless change, where that is normal. familiarity: how similar
+    they are to where the class's other images lie.
     """
 
     scores: tuple[float, ...] = ()
@@ -55,7 +55,8 @@ class Normals:
 
     scores: ascending. images: how many they stand for. own: held-out images of the class itself; where they are fewer,
     the rest are those of classes that played as many images (played), or, where None, of all classes. Where classes
-    played, those of the class itself are moved as theirs were, see ``Rehearsal.expected``.
+    played, those of the class itself are moved as theirs were, see ``Rehearsal.moved``. Where harmless change raises
+    the scores of a class very much, they are raised as well.
     """
 
     scores: tuple[float, ...]
@@ -140,15 +141,17 @@ class Calibration:
         return {name: self._filled(held_out) for name, held_out in self.classes.items()}
 
     def _filled(self, held_out: HeldOut) -> Normals:
-        own, images = held_out.scores, len(held_out.scores)
+        own, changed, images = list(held_out.scores), list(held_out.changed), len(held_out.scores)
         played = self._played(images)
         if played:
-            scores = self.rehearsals[played].expected(own, played, max(0, ENOUGH - images))
+            rehearsal = self.rehearsals[played]
+            changed = rehearsal.moved(changed, own, played)
+            scores = rehearsal.moved(own, own, played) + rehearsal.others(own, max(0, ENOUGH - images))
         else:
             everywhere = [score for each in self.classes.values() for score in each.scores]
             missing = min(ENOUGH, len(everywhere)) - images
             scores = [*own, *(points(everywhere, missing) if missing > 0 else ())]
-        rounded = sorted(round(float(score), DIGITS) for score in scores)
+        rounded = sorted(round(float(score), DIGITS) for score in _raised(sorted(scores), changed))
         return Normals(tuple(rounded), len(rounded), images, played)
 
     def _played(self, images: int) -> int | None:
@@ -213,3 +216,17 @@ class Calibration:
             provisional=provisional,
             seen_rates=self.seen_rates(normals.own, rate) if provisional else None,
         )
+
+
+def _raised(scores: list[float], changed: list[float]) -> list[float]:
+    """Scores (ascending) as high as changed images want it: of these, ``CHANGED`` times as many may lie above at most.
+
+    Changed images that are too few to promise that at the smallest rate raise nothing. Most scores stay; but of a class
+    whose patches are nervous, such as brushed metal, nearly all good parts would be defects after a change that nobody
+    sees.
+    """
+    after = Normals(tuple(sorted(changed)), len(changed), len(changed))
+    rates = [min(1.0, CHANGED * above / (len(scores) + 1)) for above in range(len(scores), 0, -1)]
+    if not (scores and changed) or rates[-1] < after.smallest_rate:
+        return scores
+    return [max(score, after.threshold(rate)) for score, rate in zip(scores, rates, strict=True)]

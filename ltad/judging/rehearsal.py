@@ -75,21 +75,27 @@ class Rehearsal:
         scores = {name: tuple(round(score, digits) for score in theirs) for name, theirs in self.scores.items()}
         return Rehearsal(Scale(*(round(value, digits) for value in self.usual)), scores)
 
-    def expected(self, held_out: Sequence[float], played: int, more: int) -> list[float]:
-        """The scores that good images of a class may have, given its own held-out ones: these, and so many more.
+    def moved(self, scores: Sequence[float], held_out: Sequence[float], played: int) -> list[float]:
+        """Scores of a class's held-out images, as they are or changed, moved to where those of new images will lie.
 
-        played: how many images each class had that played. Held-out images are judged by half of their class, so that
-        they score higher, and differ more, than new images will: they are moved as those of the classes that played
-        would be, and with twice the images half as far. The others are scores of these classes, each of which counts
-        the same.
+        held_out: those as they are, which say what the class is like. played: how many images each class had that
+        played. Held-out images are judged by half of their class, so that they score higher, and differ more, than new
+        images will: they are moved as those of the classes that played would be, and with twice the images half as far.
         """
-        images, by_class = len(held_out), [np.asarray(scores) for scores in self.scores.values()]
-        scale = own_scale(held_out, images, self.usual)
+        scale, by_class = own_scale(held_out, len(held_out), self.usual), [np.asarray(s) for s in self.scores.values()]
         seen = Scale(float(np.mean([s.mean() for s in by_class])), float(np.mean([s.std() for s in by_class])))
-        share, scaled = min(1.0, played / max(1, images)), scale.of(held_out)
-        own = (1 - share) * scaled + share * seen.back(scaled)
-        others = points(np.concatenate(by_class), more) if more else ()
-        return [*scale.back(own).tolist(), *scale.back(others).tolist()]
+        share, scaled = min(1.0, played / max(1, len(held_out))), scale.of(scores)
+        return scale.back((1 - share) * scaled + share * seen.back(scaled)).tolist()
+
+    def others(self, held_out: Sequence[float], count: int) -> list[float]:
+        """So many scores that good images of a class may have, given its held-out ones, as other classes say.
+
+        Each of the classes that played counts the same.
+        """
+        if not count:
+            return []
+        scale = own_scale(held_out, len(held_out), self.usual)
+        return scale.back(points(np.concatenate([np.asarray(s) for s in self.scores.values()]), count)).tolist()
 
 
 def points(values: Sequence[float] | np.ndarray, count: int) -> tuple[float, ...]:

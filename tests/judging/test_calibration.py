@@ -128,6 +128,19 @@ def test_held_out_scores_move_as_those_of_classes_that_played_would() -> None:
     np.testing.assert_allclose(expected(same, ENOUGH), own, atol=0.05 * spread)
 
 
+def test_harmless_change_raises_the_scores_of_a_class_that_it_makes_nervous() -> None:
+    own = tuple(map(float, range(99)))
+
+    def threshold(*changed: float) -> float:
+        return Calibration({"a": HeldOut(own, changed)}).judge(0.0, "a", 0.05).threshold
+
+    assert threshold() == 94  # 5 of 100 new ones may lie above
+    assert threshold(*(score + 9 for score in own)) == 94  # 14 of the changed ones do, and 15 of 100 may
+    assert threshold(*(score + 40 for score in own)) == 124
+    assert threshold(*(score - 40 for score in own)) == 94
+    assert threshold(900.0, 901.0, 902.0) == 94  # so few promise nothing
+
+
 def test_a_size_that_hardly_any_class_played_is_passed_over() -> None:
     one = Rehearsal(Scale(0.0, 1.0), {"b": (9.0,)})
     several = Rehearsal(Scale(0.0, 1.0), dict.fromkeys("bcd", (0.0,)))
