@@ -48,7 +48,7 @@ def _classes(card: CheckpointCard) -> str:
 def _more(metrics: dict) -> list[str]:
     """What harmless change does to the figures, and how many strangers are taken for known, where that was measured."""
     said = []
-    if changed := metrics.get("mean", {}).get("all", {}).get("harmless"):
+    if changed := _after_change(metrics):
         auroc, alarms, found = (percent(changed[key]) for key in ("image_auroc", "false_alarms", "found"))
         figures = f"image AUROC {auroc}, false alarms {alarms}, found {found}"
         said += ["", f"After harmless change: {figures} (means over all)."]
@@ -57,6 +57,11 @@ def _more(metrics: dict) -> list[str]:
         figures = f"{percent(strangers['mean'])} ({percent(low)} to {percent(high)})"
         said += ["", f"Strangers taken for a known product: {figures}, mean over {', '.join(strangers['classes'])}."]
     return said
+
+
+def _after_change(metrics: dict) -> dict | None:
+    """The means over all classes after harmless change, where they were measured."""
+    return metrics.get("mean", {}).get("all", {}).get("harmless")
 
 
 def _row(figures: dict | None) -> str:
@@ -72,7 +77,7 @@ def _row(figures: dict | None) -> str:
 
 def _again(card: CheckpointCard) -> str:
     metrics = card.metrics or {}
-    harmless = " --harmless" if metrics.get("mean", {}).get("all", {}).get("harmless") else ""
+    harmless = " --harmless" if _after_change(metrics) else ""
     strangers = " --strangers OTHERS" if metrics.get("strangers") else ""
     measure = f"python -m ltad evaluate --data DATA --checkpoint {card.name}{harmless}{strangers}"
     return f"## Make it again\n\n```\n{card.data.command}\n{measure}\n```"

@@ -22,7 +22,7 @@ DIGITS = 5  # of a score, wherever it is kept, told or compared, so that all who
 BORDERLINE = 2.0  # our choice: up to this many times the false-alarm rate a p-value is borderline
 ENOUGH = 60  # our choice: images that speak for their class alone; the list of fewer is filled up to as many
 SEVERAL = 3  # our choice: classes that must have played as few images, where so many played at all
-CHANGED = 3.0  # our choice: how many times the rate may pass a threshold after harmless change; 2 costs many defects
+CHANGED = 3.0  # our choice: how many times the rate may pass a threshold after harmless change; see RESULTS
 FEW = 3  # images: with so few nothing is promised, but what was seen in rehearsal is told
 FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as much as a class's own two images
 
