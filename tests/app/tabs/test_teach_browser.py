@@ -45,6 +45,11 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     context.close()
 
 
+def uploaded(page: Page, box: str, name: str) -> None:
+    """Wait until a file is at the server: while it is under way its name stands there, too, but in no table."""
+    expect(page.locator(box).get_by_role("cell", name=name)).to_be_visible(timeout=WAIT)
+
+
 def drop_and_check(page: Page, folder: Path) -> None:
     """Drop good photographs, and what is to be measured with, and have them looked at."""
     for number in range(PHOTOGRAPHS):
@@ -53,12 +58,12 @@ def drop_and_check(page: Page, folder: Path) -> None:
     for name in ("burnt.png", "lone_mask.png"):
         (folder / name).write_bytes(b"nothing")
     page.locator("#teach-files input[type=file]").set_input_files(sorted(folder.glob("good-*.png")))
-    expect(page.locator("#teach-files")).to_contain_text("good-9", timeout=WAIT)
+    uploaded(page, "#teach-files", "good-9.png")
     page.get_by_role("button", name="Optional").click()
     page.locator("#teach-defective input[type=file]").set_input_files(
         [folder / name for name in ("torn.png", "burnt.png", "lone_mask.png")]
     )
-    expect(page.locator("#teach-defective")).to_contain_text("burnt", timeout=WAIT)
+    uploaded(page, "#teach-defective", "burnt.png")
     page.locator("#teach-check").click()
     expect(page.locator("#teach-found")).to_contain_text(f"{PHOTOGRAPHS} photographs", timeout=WAIT)
 
@@ -84,7 +89,7 @@ def test_what_cannot_be_used_is_named_and_nothing_can_be_begun_with_it(page: Pag
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, b"/etc/passwd")
     page.locator("#teach-files input[type=file]").set_input_files(tmp_path / "evil.zip")
-    expect(page.locator("#teach-files")).to_contain_text("evil", timeout=WAIT)
+    uploaded(page, "#teach-files", "evil.zip")
     page.locator("#teach-check").click()
     reasons = page.locator("#teach-found li")
     expect(reasons).to_have_count(3, timeout=WAIT)
