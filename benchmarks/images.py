@@ -35,6 +35,7 @@ def _shrunk(sample: Sample, size: int) -> Sample:
         sample,
         read=cache(lambda: read().resize((size, size), Image.Resampling.BILINEAR)),
         read_mask=cache(lambda: resize_mask(read_mask(), size)) if read_mask else None,
+        read_levels=None,
     )
 
 

@@ -16,7 +16,8 @@ from ltad.errors import ImageError
 from ltad.evaluation.table import in_words
 from ltad.inspection.prediction import ClassVerdict
 from ltad.inspection.predictor import AUTO
-from ltad.photos.decode import MAX_BYTES, MAX_PIXELS, open_photo
+from ltad.photos.archive import MAX_PACKED
+from ltad.photos.decode import MAX_PIXELS, READABLE, open_photo
 from ltad.words import spoken
 
 # The verdict may lie below the fold (on a phone) or above it (after the examples); where it is in sight, nothing moves.
@@ -27,7 +28,7 @@ SHOW_RESULT = """() => {
 }"""
 EMPTY = '<ltad-hint data-hint="drop"></ltad-hint>'
 LOADING = '<ltad-hint data-hint="loading"></ltad-hint>'
-LIMITS = f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
+LIMITS = f"{READABLE}; up to {MAX_PACKED // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
 
 
 def build(predictors: Predictors) -> list[gr.Dropdown]:

@@ -3,7 +3,7 @@
 
 const CARDS = [
   ["Drop or paste a photograph, or click to choose one", "拖入或粘贴照片，或点击选择"],
-  ["PNG, JPEG, WebP, BMP, TIFF or GIF; up to {} MB and {} megapixels", "PNG、JPEG、WebP、BMP、TIFF 或 GIF；不超过 {} MB、{} 百万像素"],
+  ["PNG, JPEG, WebP, BMP, TIFF, GIF, HEIC, AVIF, JPEG 2000 or PPM; up to {} MB and {} megapixels", "PNG、JPEG、WebP、BMP、TIFF、GIF、HEIC、AVIF、JPEG 2000 或 PPM；不超过 {} MB、{} 百万像素"],
   ["Class", "类别"],
   ["Similarity", "相似度"],
   ["Score", "分数"],

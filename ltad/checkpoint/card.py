@@ -1,7 +1,8 @@
 """What is known of a checkpoint without its tensors: data, classes, configuration, calibration, figures."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from ltad.config import LTADConfig
 from ltad.data.longtail import tail_classes
 from ltad.foundation.base import Fingerprint
 from ltad.judging.calibration import Calibration
+from ltad.photos.levels import Levels
 from ltad.words import nearest_first
 
 CONFIG, TENSORS, METRICS, README = "config.json", "model.safetensors", "metrics.json", "README.md"  # the folder's
@@ -63,7 +65,8 @@ class Parent:
 class CheckpointCard:
     """Everything about a checkpoint but its tensors; metrics is ``evaluate``'s table, if there is one.
 
-    parent: what it was adapted from; None for one that was trained.
+    parent: what it was adapted from; None for one that was trained. levels: by which its photographs of more than 8
+    bits are shown, of the classes that were learned from such.
     """
 
     path: Path
@@ -74,6 +77,7 @@ class CheckpointCard:
     calibration: Calibration
     metrics: dict[str, Any] | None
     parent: Parent | None = None
+    levels: Mapping[str, Levels] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -25,10 +25,12 @@ from ltad.files import whole_file, write_text
 from ltad.foundation.base import Fingerprint, FoundationModel
 from ltad.judging.scoring import ScoreStatistics, neutral_statistics
 from ltad.model.ltad import LTAD, build_model
+from ltad.photos.levels import Levels
 from ltad.words import nearest_first
 
 FORMAT_VERSION = 4
 KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration", "parent"}
+LEVELS = "levels"  # a further key, where photographs have more than 8 bits
 MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
 STATISTICS = "statistics."  # prefix of the tensors that are not the model's
 
@@ -74,8 +76,8 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
         raise CheckpointError(
             f"{folder.name} has format version {version!r}, this program reads {FORMAT_VERSION}: update the older one."
         )
-    if values.keys() != KEYS:
-        missing, unexpected = sorted(KEYS - values.keys()), sorted(values.keys() - KEYS)
+    if values.keys() - {LEVELS} != KEYS:
+        missing, unexpected = sorted(KEYS - values.keys()), sorted(values.keys() - KEYS - {LEVELS})
         raise CheckpointError(f"{folder.name}/config.json has missing keys {missing} and unexpected keys {unexpected}.")
     metrics = _metrics(folder / METRICS)
     try:
@@ -88,11 +90,12 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
             classes=tuple(build_section(ClassCard, c, "classes") for c in values["classes"]),
             data=build_section(DataCard, values["data"], "data"),
             parent=None if values["parent"] is None else build_section(Parent, values["parent"], "parent"),
+            levels={name: Levels(float(low), float(high)) for name, (low, high) in values.get(LEVELS, {}).items()},
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from error
     names = set(card.class_names)
-    if len(names) != len(card.classes) or set(card.calibration.classes) != names:
+    if len(names) != len(card.classes) or set(card.calibration.classes) != names or not card.levels.keys() <= names:
         raise CheckpointError(f"{folder.name}/config.json is calibrated for other classes than it lists.")
     return card
 
@@ -142,7 +145,7 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "data": vars(card.data),
         "calibration": values_of(card.calibration),
         "parent": card.parent and vars(card.parent),
-    }
+    } | ({LEVELS: dict(card.levels)} if card.levels else {})
     write_text(card.path / CONFIG, json.dumps(values, indent=1, ensure_ascii=False))
 
 

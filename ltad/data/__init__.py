@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ltad.photos.levels import Levels
+
 GOOD, DEFECTIVE = "good", "defective"
 
 
@@ -18,13 +20,16 @@ class Sample:
     read: gives the RGB image, upright.
     read_mask: gives the ground truth of an anomalous image, (H, W) bool in its own pixels; None where there is none.
     A normal image has nothing to mark.
+    read_levels: gives by which values of more than 8 bits the image is shown, if it has so many; where it is there,
+    ``read`` takes others.
     """
 
     name: str
     class_name: str
     defect: str
-    read: Callable[[], Image.Image]
+    read: Callable[..., Image.Image]
     read_mask: Callable[[], np.ndarray] | None = None
+    read_levels: Callable[[], Levels | None] | None = None
 
     @property
     def label(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ltad.data import GOOD, Sample
 from ltad.errors import DatasetError
-from ltad.photos.decode import SUFFIXES, read_image
+from ltad.photos.decode import SUFFIXES, read_image, read_levels
 from ltad.photos.masks import pair_masks, read_mask
 from ltad.photos.pile import Photograph
 
@@ -64,6 +64,7 @@ def photograph_sample(photograph: Photograph, class_name: str, defect: str = GOO
         defect=defect,
         read=functools.partial(read_image, path),
         read_mask=functools.partial(_read_mask, mask, path) if mask else None,
+        read_levels=functools.partial(read_levels, path),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ltad.data import Dataset, Sample
+from ltad.data.levels import shown_by
 from ltad.errors import DatasetError
 from ltad.evaluation import metrics
 from ltad.evaluation.harmless import harmlessly_changed
@@ -63,7 +64,7 @@ def evaluate(
     Raises DatasetError when no class, or no stranger, is left.
     """
     card = predictor.card
-    samples = [sample for sample in dataset.test if sample.class_name in card.class_names]
+    samples = shown_by((sample for sample in dataset.test if sample.class_name in card.class_names), card.levels)
     left_out = sorted({sample.class_name for sample in dataset.test} - set(card.class_names))
     if not samples:
         raise DatasetError(

@@ -95,7 +95,7 @@ class Predictor:
         false_alarm_rate: of normal images, in (0, 1); None takes the checkpoint's own.
         Raises ImageError for what is no photograph, ValueError for an unknown class.
         """
-        opened = Opened.of([source], self.encoder)
+        opened = Opened.of([source], self.encoder, self.card.levels.get(class_name))
         if not opened.photos:
             raise opened.read[0]  # type: ignore[misc]  # an error, as it is no photograph
         (prediction,) = self._predictions(opened, class_name, false_alarm_rate)
@@ -110,12 +110,16 @@ class Predictor:
         """
         if class_name != AUTO:
             self.card.class_id(class_name)  # an unknown one is refused before anything is read
-        for opened in read_ahead(sources, self.encoder):
+        for opened in read_ahead(sources, self.encoder, self.card.levels.get(class_name)):
             predictions = self._predictions(opened, class_name, false_alarm_rate) if opened.photos else iter(())
             yield from [each if isinstance(each, ImageError) else next(predictions) for each in opened.read]
 
     def _predictions(self, opened: Opened, class_name: str, false_alarm_rate: float | None) -> Iterator[Prediction]:
-        """Score what was read together, and give its predictions."""
+        """Score what was read together, and give its predictions.
+
+        A photograph of more than 8 bits that is recognised as of a class which was learned by other levels than its own
+        is read once more, by these.
+        """
         given = None if class_name == AUTO else self.card.class_id(class_name)
         rate = self.card.config.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
         photos, clock = opened.photos, _Clock(decode=opened.seconds)
@@ -125,7 +129,12 @@ class Predictor:
         clock.lap("score")
         shared = {step: seconds / len(photos) for step, seconds in clock.seconds.items()}
         for i, photo in enumerate(photos):
-            yield self._prediction(photo, scored, i, rate, shared)
+            name = self.card.class_names[int(scored.class_ids[i])]
+            levels = self.card.levels.get(name)
+            if photo.levels and levels and photo.levels != levels:
+                yield from self._predictions(opened.again(i, self.encoder, levels), name, rate)
+            else:
+                yield self._prediction(photo, scored, i, rate, shared)
 
     def _prediction(
         self, photo: Photo, scored: ScoredBatch, i: int, rate: float, seconds: dict[str, float]

@@ -14,6 +14,7 @@ from ltad.errors import ImageError
 from ltad.foundation.features import Encoder
 from ltad.machine import CPU
 from ltad.photos.decode import MAX_PIXELS, Photo, open_photo
+from ltad.photos.levels import Levels
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Image.Image  # of a photograph
 BATCH = 8  # photographs that are scored together; more would make the first ones wait
@@ -23,38 +24,49 @@ BATCH_PIXELS = MAX_PIXELS  # of photographs that are scored together: of large o
 class Opened(NamedTuple):
     """What was read together: photographs, and in the place of what is none, what is wrong with it.
 
-    photos: those that are photographs. images: (B, 3, S, S), as the tower takes them. seconds: that all this took.
+    sources, photos: of those that are photographs. images: (B, 3, S, S), as the tower takes them. seconds: that all
+    this took.
     """
 
     read: list[Photo | ImageError]
+    sources: list[Source]
     photos: list[Photo]
     images: Tensor
     seconds: float
 
     @classmethod
-    def of(cls, sources: Iterable[Source], encoder: Encoder) -> "Opened":
-        """Read as many as may be scored together."""
+    def of(cls, sources: Iterable[Source], encoder: Encoder, levels: Levels | None = None) -> "Opened":
+        """Read as many as may be scored together; levels: by which those of more than 8 bits are shown."""
         start, read, pixels = time.perf_counter(), list[Photo | ImageError](), 0
+        good: list[Source] = []
         for source in sources:
             try:
-                photo = open_photo(source)
+                photo = open_photo(source, levels)
                 pixels += photo.image.width * photo.image.height
                 read.append(photo)
+                good.append(source)
             except ImageError as error:
                 read.append(error)
             if len(read) == BATCH or pixels >= BATCH_PIXELS:
                 break
         photos = [each for each in read if isinstance(each, Photo)]
         images = encoder.tensors([photo.image for photo in photos]) if photos else torch.empty(0, device=CPU)
-        return cls(read, photos, images, time.perf_counter() - start)
+        return cls(read, good, photos, images, time.perf_counter() - start)
+
+    def again(self, i: int, encoder: Encoder, levels: Levels) -> "Opened":
+        """Read the i-th photograph once more, by other levels."""
+        source = self.sources[i]
+        if not isinstance(source, str | os.PathLike | bytes | Image.Image):
+            source.seek(0)
+        return Opened.of([source], encoder, levels)
 
 
-def read_ahead(sources: Iterable[Source], encoder: Encoder) -> Iterator[Opened]:
-    """Read photographs by batches; while one batch is used, the next one is read."""
+def read_ahead(sources: Iterable[Source], encoder: Encoder, levels: Levels | None) -> Iterator[Opened]:
+    """Read photographs by batches; while one batch is used, the next one is read. levels: as in ``Opened.of``."""
     remaining = iter(sources)
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
-        opened = Opened.of(remaining, encoder)
+        opened = Opened.of(remaining, encoder, levels)
         while opened.read:
-            coming = reader.submit(Opened.of, remaining, encoder)
+            coming = reader.submit(Opened.of, remaining, encoder, levels)
             yield opened
             opened = coming.result()

@@ -5,13 +5,24 @@ import os
 import threading
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePath
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+import pi_heif
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from ltad.errors import ImageError
+from ltad.photos.deep import (
+    has_lower_bytes,
+    has_planes,
+    is_deep,
+    is_grey,
+    is_negative,
+    stated_white,
+    take_lower_bytes,
+)
+from ltad.photos.levels import WHITEST, Levels, levels_of
 
 FORMATS = {  # that can be read, each with the endings of its files
     "PNG": (".png",),
@@ -20,11 +31,15 @@ FORMATS = {  # that can be read, each with the endings of its files
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),
     "GIF": (".gif",),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k", ".jpx", ".j2c", ".jpc"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-READABLE = f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]}"
-MAX_BYTES = 20_000_000
+READABLE = "PNG, JPEG, WebP, BMP, TIFF, GIF, HEIC, AVIF, JPEG 2000 or PPM"
 MAX_PIXELS = 40_000_000
+MAX_BYTES = 8 * MAX_PIXELS  # of a file: as many as the most pixels take without compression, 16 bits and alpha
 MAX_SIDE = 12_000
 MIN_SIDE = 16
 _TOO_LARGE = f"has more than {MAX_PIXELS // 10**6} megapixels, the limit. Make it smaller and try again."
@@ -42,23 +57,45 @@ _TURNS = {  # by the number in the EXIF data
 _CONVERTED = {"1": "1-bit black and white", "P": "palette colours", "PA": "palette colours", "LAB": "Lab"}
 _CONVERTED |= {mode: mode for mode in ("CMYK", "YCbCr", "HSV")}
 
+pi_heif.register_heif_opener()
+
 
 @dataclass(frozen=True)
 class Photo:
-    """An upright 8-bit RGB image without metadata, and what was done to make it one, in words for its user."""
+    """An upright 8-bit RGB image without metadata, and what was done to make it one, in words for its user.
+
+    levels: by which values of more than 8 bits are shown; None where the file has none.
+    """
 
     image: Image.Image
     notes: tuple[str, ...] = ()
+    levels: Levels | None = None
 
 
-def open_photo(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> Photo:
+class _Decoded(NamedTuple):
+    """What a file holds: the image as Pillow has it, its values of more than 8 bits, and what is known of them.
+
+    values: (H, W), or (H, W, C) with alpha last; None where 8 bits are all. white: the value that the file says is
+    white. negative: whether it says that of the smallest one. turn: what is still to be done.
+    """
+
+    image: Image.Image
+    values: np.ndarray | None
+    white: int | None
+    negative: bool
+    notes: list[str]
+    turn: Image.Transpose | None
+
+
+def open_photo(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, levels: Levels | None = None) -> Photo:
     """Decode a photograph from a path, its bytes, an open file or a Pillow image.
 
-    The size in the header is checked before any pixel is decoded. Of several frames the first is taken; greys of
-    more than 8 bits are scaled as ``_to_8_bits`` says; transparent parts are laid on white.
+    The size in the header is checked before any pixel is decoded. Of several frames the first is taken; values of
+    more than 8 bits are shown by the levels that are given, or by the picture's own, see ``levels_of``; transparent
+    parts are laid on white, but where nothing at all would be left.
 
     Raises:
-        ImageError: the file is missing, empty, over 20 MB, 40 megapixels or 12 000 pixels a side, under 16 pixels a
+        ImageError: the file is missing, empty, over 320 MB, 40 megapixels or 12 000 pixels a side, under 16 pixels a
             side, not one of ``FORMATS``, or damaged.
     """
     name, content = (None, source) if isinstance(source, Image.Image) else _read(source)
@@ -66,19 +103,33 @@ def open_photo(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) 
     try:
         with _decoding, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image, notes, turn = _load(content, subject)
-        rgb = _to_rgb(image, subject, notes)
+            decoded = _load(content, subject)
+        image, values = decoded.image, decoded.values
+        image, levels = (image, None) if values is None else _in_8_bits(decoded, values, levels, subject)
+        rgb = _to_rgb(image, decoded.image.info.get("icc_profile"), decoded.notes)
     except MemoryError as error:
         raise ImageError(f"{subject} needs more memory than there is. Make it smaller and try again.") from error
-    if turn is not None:
-        rgb = rgb.transpose(turn)
+    if decoded.turn is not None:
+        rgb = rgb.transpose(decoded.turn)
     rgb.info.clear()
-    return Photo(rgb, tuple(notes))
+    return Photo(rgb, tuple(decoded.notes), levels)
 
 
-def read_image(path: Path) -> Image.Image:
+def read_image(path: Path, levels: Levels | None = None) -> Image.Image:
     """The upright RGB image of a file; raises what ``open_photo`` raises."""
-    return open_photo(path).image
+    return open_photo(path, levels).image
+
+
+def read_levels(path: Path) -> Levels | None:
+    """A file's own levels; None where it has 8 bits, which its header tells, or cannot be read."""
+    try:
+        with _decoding, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=[*FORMATS]) as image:
+                deep = is_deep(image)
+        return open_photo(path).levels if deep else None
+    except Exception:  # whatever the bytes provoke; who reads the picture is told
+        return None
 
 
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[str | None, bytes]:
@@ -98,7 +149,7 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[str | None
         raise ImageError(f"“{path}” cannot be opened: {error.strerror}. Check the file and its permissions.") from error
 
 
-def _open(content: bytes, subject: str) -> Image.Image:
+def _open(content: bytes, subject: str) -> ImageFile.ImageFile:
     """Read the header; the pixels come later."""
     if not content:
         raise ImageError(f"{subject} is empty: it has 0 bytes. Save or copy it again.")
@@ -109,15 +160,25 @@ def _open(content: bytes, subject: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{subject} {_TOO_LARGE}") from error
     except Exception as error:  # whatever the bytes provoke
-        raise ImageError(f"{subject} is not an image that can be read. Save it as {READABLE}.") from error
+        kind = Image.registered_extensions().get(PurePath(subject.rstrip("”")).suffix.lower())
+        what = "an image that can be read" if kind in (None, *FORMATS) else f"read: {kind} is not among the formats"
+        raise ImageError(f"{subject} is not {what}. Save it as {READABLE}.") from error
 
 
-def _load(content: bytes | Image.Image, subject: str) -> tuple[Image.Image, list[str], Image.Transpose | None]:
-    """Decode all pixels; return the image, the notes so far and the turn that is still to be made."""
-    notes = []
+def _load(content: bytes | Image.Image, subject: str) -> _Decoded:
+    """Decode all pixels."""
+    notes: list[str] = []
     image = content if isinstance(content, Image.Image) else _open(content, subject)
     _check_size(*image.size, subject)
-    if not image.mode.startswith("I") and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+    if has_planes(image):
+        raise ImageError(f"{subject} keeps 16-bit colours in planes, which cannot be read. Save it without planes.")
+    white = lower = None
+    if isinstance(content, bytes):
+        white = stated_white(image, content)
+        if has_lower_bytes(image):
+            lower = _open(content, subject)
+            take_lower_bytes(lower)
+    if lower is None and is_deep(image) and not is_grey(image):
         notes.append("16-bit colours read as their upper 8 bits")
     # Pillow turns a TIFF by itself while it loads, and then forgets the orientation.
     turned = image.format == "TIFF" and _orientation(image, []) in _TURNS
@@ -125,13 +186,16 @@ def _load(content: bytes | Image.Image, subject: str) -> tuple[Image.Image, list
         if image is not content and (frames := _frames(image)) > 1:
             notes.append(f"first of {frames} frames")
         image.load()
+        values = np.asarray(image) if is_grey(image) else None
+        if lower is not None:
+            values = np.asarray(image, np.uint16) << 8 | np.asarray(lower)
     except Exception as error:  # whatever the bytes provoke
         message = f"{subject} is cut off or damaged: only part of the image can be read. Save or copy it again."
         raise ImageError(message) from error
     turn = _TURNS.get(_orientation(image, notes))
     if turned or turn is not None:
         notes.append("rotated as its EXIF data says")
-    return image, notes, turn
+    return _Decoded(image, values, white, is_negative(image), notes, turn)
 
 
 def _check_size(width: int, height: int, subject: str) -> None:
@@ -160,17 +224,34 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image, subject: str, notes: list[str]) -> Image.Image:
+def _in_8_bits(
+    decoded: _Decoded, values: np.ndarray, levels: Levels | None, subject: str
+) -> tuple[Image.Image, Levels]:
+    """Values of more than 8 bits as a picture of 8, and the levels by which they are shown; alpha stays."""
+    image, notes = decoded.image, decoded.notes
+    colours = values[..., :3] if values.ndim == 3 else values
+    levels = levels or levels_of(colours, decoded.white)
+    if levels is None:
+        raise ImageError(f"{subject} holds no numbers: every value is NaN or infinite. Export it again.")
+    shown = levels.show(colours)
+    picture = Image.fromarray(255 - shown if decoded.negative else shown)
+    kind = "floating-point" if values.dtype.kind == "f" else "16-bit" if levels.high <= WHITEST else "32-bit"
+    notes.append(f"{kind} values from {levels.low:g} to {levels.high:g} scaled to 8 bits")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        notes[-1] += ", those that are no number set to black and infinite ones to the ends"
+    if decoded.negative:
+        notes.append("the smallest value is white, as the file says")
+    if image.mode == "RGBA":
+        picture.putalpha(image.getchannel("A"))
+    return picture, levels
+
+
+def _to_rgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
     """Convert any mode to RGB and any colour profile to sRGB; what changes colours is noted."""
-    profile = image.info.get("icc_profile")
     if image.mode in _CONVERTED:
         notes.append(f"{_CONVERTED[image.mode]} converted to RGB")
     if image.mode == "LAB":
         return _convert_profile(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    if image.mode[0] in "IF":
-        values, note = _to_8_bits(np.asarray(image), subject)
-        image = Image.fromarray(values)
-        notes.append(note)
     if image.has_transparency_data:
         image = _lay_on_white(image, notes)
     elif image.mode not in ("L", "CMYK", "RGB"):
@@ -182,7 +263,10 @@ def _to_rgb(image: Image.Image, subject: str, notes: list[str]) -> Image.Image:
 
 def _lay_on_white(image: Image.Image, notes: list[str]) -> Image.Image:
     rgba = image.convert("RGBA")
-    if rgba.getchannel("A").getextrema()[0] == 255:
+    least, most = rgba.getchannel("A").getextrema()
+    if most == 0:  # cameras and editors leave a channel empty that they do not use
+        notes.append("transparency that would hide everything ignored")
+    if least == 255 or most == 0:
         return rgba.convert("RGB")
     notes.append("transparent parts laid on white")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
@@ -203,30 +287,3 @@ def _apply_profile(image: Image.Image, profile: bytes, notes: list[str]) -> Imag
 
 def _convert_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
     return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), image.mode, "RGB").apply(image)
-
-
-def _to_8_bits(values: np.ndarray, subject: str) -> tuple[np.ndarray, str]:
-    """Scale greys of more than 8 bits to 0..255, with the sentence that says how.
-
-    Whole numbers from 0 to 65535: by the first of 8, 10, 12 and 16 bits that holds the largest one found. Others:
-    floating-point values within [0, 1] from that range, all the rest from the least to the greatest finite value.
-    NaN becomes black.
-    """
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        raise ImageError(f"{subject} holds no numbers: every value is NaN or infinite. Export it again.")
-    low, high = finite.min().item(), finite.max().item()
-    if values.dtype.kind != "f" and low >= 0 and high <= 65535:
-        low, high = 0, next(top for top in (255, 1023, 4095, 65535) if high <= top)
-        note = f"16-bit values from 0 to {high} scaled to 8 bits"
-    else:
-        if values.dtype.kind == "f" and low >= 0 and high <= 1:
-            low, high = 0.0, 1.0
-        kind = "floating-point" if values.dtype.kind == "f" else "32-bit"
-        note = f"{kind} values from {low:g} to {high:g} scaled to 8 bits"
-        if finite.size < values.size:
-            note += ", those that are no number set to black and infinite ones to the ends"
-    scaled = np.nan_to_num(values.astype(np.float64), copy=False, nan=low, posinf=high, neginf=low)
-    scaled -= low
-    scaled *= 255 / ((high - low) or 1)
-    return scaled.round(out=scaled).astype(np.uint8), note

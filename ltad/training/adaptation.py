@@ -17,6 +17,7 @@ from ltad.checkpoint.card import CheckpointCard, Parent
 from ltad.checkpoint.folder import Checkpoint, save_checkpoint
 from ltad.config import AdaptConfig, HarmlessConfig
 from ltad.data import Sample
+from ltad.data.levels import levels_by_class, shown_by
 from ltad.errors import DatasetError
 from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Encoder, Features, Store
@@ -90,6 +91,8 @@ def adapt(
     names = (*card.class_names, class_name) if is_new else card.class_names
     class_id = names.index(class_name)
     samples = [replace(sample, class_name=class_name) for sample in samples]
+    levels = levels_by_class(samples) | dict(card.levels)
+    samples = shown_by(samples, levels)
     read = hashlib.sha256("\n".join(sample.name for sample in samples).encode()).hexdigest()[:16]
     config = replace(card.config, seed=seed, harmless=harmless or card.config.harmless)
     identity = [vars(settings), card.sha256(), foundation.fingerprint.to_dict(), class_name, start, read]
@@ -119,6 +122,7 @@ def adapt(
             calibration=card.calibration.with_held_out(normals.by_class((class_name,))),
             metrics=None,
             parent=Parent(name=card.name, sha256=card.sha256()),
+            levels=levels,
         )
         share = len(samples) / (len(samples) + before)
         statistics = _with_class(parent.statistics.to(CPU), normals.statistics, class_id, share)

@@ -15,7 +15,8 @@ from torch.nn.functional import normalize
 from ltad.errors import ImageError
 from ltad.foundation.features import Encoder, Features
 from ltad.model.memory import nearest_distance
-from ltad.photos.decode import open_photo
+from ltad.photos.decode import open_photo, read_levels
+from ltad.photos.levels import Levels, joined
 from ltad.photos.pile import Photograph, Pile, Refusal
 from ltad.progress import Progress, Stage
 from ltad.training.adaptation import FEWEST
@@ -90,9 +91,10 @@ def check_photographs(pile: Pile, encoder: Encoder, progress: Progress) -> DataC
     """Look at the photographs of a pile."""
     opened: list[_Opened] = []
     refused = list(pile.refused)
+    levels = joined(read_levels(photograph.path) for photograph in pile.photographs)
     for photograph in pile.photographs:
         try:
-            opened.append(_Opened.read(photograph, encoder))
+            opened.append(_Opened.read(photograph, encoder, levels))
         except ImageError as error:
             refused.append(Refusal(photograph.name, str(error)))
     if not opened:
@@ -133,8 +135,8 @@ class _Opened(NamedTuple):
     likeness: np.ndarray
 
     @classmethod
-    def read(cls, photograph: Photograph, encoder: Encoder) -> "_Opened":
-        image = open_photo(photograph.path.read_bytes()).image
+    def read(cls, photograph: Photograph, encoder: Encoder, levels: Levels | None) -> "_Opened":
+        image = open_photo(photograph.path.read_bytes(), levels).image
         likeness = np.asarray(image.convert("L").resize((LIKENESS, LIKENESS)), dtype=np.float32)
         return cls(photograph, image.size, encoder.tensors([image])[0], likeness)
 

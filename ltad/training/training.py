@@ -9,6 +9,7 @@ from ltad.checkpoint.card import CheckpointCard, ClassCard, DataCard
 from ltad.checkpoint.folder import Checkpoint, save_checkpoint
 from ltad.config import LTADConfig
 from ltad.data import Dataset
+from ltad.data.levels import levels_by_class, shown_by
 from ltad.data.longtail import tail_classes
 from ltad.errors import DatasetError
 from ltad.foundation.base import FoundationModel
@@ -49,6 +50,8 @@ def train(
     build_model(config, foundation, torch.zeros(len(names), config.prompts.tokens, foundation.token_size))
     shorter = replace(config, phase2=replace(config.phase2, steps=config.calibration.phase2_steps))
     identity = [config.to_dict(), foundation.fingerprint.to_dict(), data.split_hash, names]
+    levels = levels_by_class(dataset.train)
+    samples = shown_by(dataset.train, levels)
     with StageFolder(output, identity, resume=resume) as stages:
 
         def learn(seen: Features, fold: int | None) -> LTAD:
@@ -56,9 +59,9 @@ def train(
             return fit(seen, foundation, counts, how_long, fold=fold, folder=stages, progress=progress)
 
         encoder = Encoder(foundation, store)
-        features = encode_samples(dataset.train, names, encoder, progress)
+        features = encode_samples(samples, names, encoder, progress)
         listed = plays(features.class_ids, config.seed)
-        images = with_copies(dataset.train, features, encoder, config, progress, copies_needed(listed, config))
+        images = with_copies(samples, features, encoder, config, progress, copies_needed(listed, config))
         judged = images.judged()
         folds, final = fit_folds(images, config.calibration.folds, config.seed, learn)
         normals = fit_statistics(folds, final, judged, config)
@@ -74,6 +77,7 @@ def train(
             data=data,
             calibration=replace(calibration, reach=round(reached, DIGITS)),
             metrics=None,
+            levels=levels,
         )
         checkpoint = Checkpoint(card=card, model=final, statistics=normals.statistics.to(foundation.device))
         save_checkpoint(checkpoint)

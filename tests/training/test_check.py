@@ -9,6 +9,7 @@ from PIL import Image
 
 from ltad.foundation.features import Encoder
 from ltad.photos.decode import Photo, open_photo
+from ltad.photos.levels import Levels
 from ltad.photos.pile import Photograph, Pile, Refusal
 from ltad.progress import quiet
 from ltad.training.check import DataCheck, check_photographs
@@ -77,9 +78,9 @@ def test_no_more_than_one_photograph_is_held_at_a_time(
 ) -> None:
     held = weakref.WeakValueDictionary[int, Image.Image]()
 
-    def watched(content: bytes) -> Photo:
+    def watched(content: bytes, levels: Levels | None) -> Photo:
         assert len(held) <= 1, "two hundred of 40 megapixels would need 24 GB"
-        photo = open_photo(content)
+        photo = open_photo(content, levels)
         held[id(photo.image)] = photo.image
         return photo
 
