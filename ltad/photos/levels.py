@@ -33,7 +33,9 @@ class Levels(NamedTuple):
         return np.concatenate([self._scaled(rows) for rows in _blocks(values)])
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:
-        scaled = np.nan_to_num(values.astype(np.float64), copy=False, nan=self.low, posinf=self.high, neginf=self.low)
+        with np.errstate(invalid="ignore"):  # some NaN are signals
+            scaled = values.astype(np.float64)
+        np.nan_to_num(scaled, copy=False, nan=self.low, posinf=self.high, neginf=self.low)
         scaled -= self.low
         scaled *= 255 / ((self.high - self.low) or 1)
         return scaled.clip(0, 255, out=scaled).round(out=scaled).astype(np.uint8)
@@ -62,7 +64,8 @@ def levels_of(values: np.ndarray, stated: int | None = None) -> Levels | None:
         return Levels(0, stated if stated and top <= stated else next(white for white in WHITES if top <= white))
     if values.dtype.kind == "f" and low >= 0 and high <= 1:
         return Levels(0, 1)
-    usual_low, usual_high = np.quantile(finite, (OUTLIERS, 1 - OUTLIERS)).astype(np.float64).tolist()
+    usual = np.quantile(finite, (OUTLIERS, 1 - OUTLIERS), method="nearest")  # between two floats it may overflow
+    usual_low, usual_high = usual.astype(np.float64).tolist()
     beyond = (usual_high - usual_low) / 2
     return Levels(max(low, usual_low - beyond), min(high, usual_high + beyond))
 
