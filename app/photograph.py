@@ -53,6 +53,7 @@ def small_photograph(elem_id: str) -> Photograph:
         sources=["upload", "clipboard"],
         height=260,
         elem_id=elem_id,
+        elem_classes="photograph",
     )
 
 

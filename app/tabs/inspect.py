@@ -43,6 +43,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
                 sources=["upload", "webcam", "clipboard"],
                 height=340,
                 elem_id="photograph",
+                elem_classes="photograph",
             )
             checkpoint, class_name = checkpoint_and_class(predictors, "checkpoint", "class-name")
             status = gr.HTML(LOADING, elem_id="loading", apply_default_css=False)
@@ -92,10 +93,11 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
-    gallery.select(choose_example, checkpoint, [photo, result], api_visibility="private")
+    chosen = gallery.select(choose_example, checkpoint, [photo, result], api_visibility="private")
     loading.tick(show_loading, None, [status, loading], api_visibility="private", show_progress="hidden")
     for judged in (
-        photo.change(inspect_photo, inputs, outputs, show_progress="minimal", **private),
+        photo.input(inspect_photo, inputs, outputs, show_progress="minimal", **private),
+        chosen.success(inspect_photo, inputs, outputs, show_progress="minimal", **private),
         run.click(inspect_photo, inputs, outputs, **private),
     ):
         judged.success(js=SHOW_RESULT)

@@ -1,5 +1,6 @@
 """The page in a real browser."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from ltad.inspection.predictor import Predictor
 from tests.toys import BROWSER_MARKS, until
 
 pytestmark = BROWSER_MARKS
+PHONE = Path(__file__).parents[1] / "photos" / "phone.heic"
 WAIT = 30_000  # milliseconds; the models may still be loading
 CHECKPOINT = "demo-exp100"
 # Pieces of text on the cards that are English sentences; licences and hashes stand as they are.
@@ -172,6 +174,17 @@ def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> No
     page.set_input_files("#photograph input[type=file]", broken)
     expect(page.get_by_test_id("toast-body")).to_contain_text("is not an image", timeout=WAIT)
     expect(page.locator("#result ltad-inspection, #result .empty")).to_have_count(0)
+
+
+def test_a_file_that_browsers_do_not_show_is_judged_once(page: Page) -> None:
+    asked: list[str] = []
+    click_example(page, 1)
+    expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
+    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    page.set_input_files("#photograph input[type=file]", PHONE)
+    expect(page.locator("#result .headline span")).to_have_text("Unknown product", timeout=WAIT)
+    expect(page.locator("#photograph img")).to_have_attribute("alt", re.compile("cannot show this file"))
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("parts", [30, pytest.param(200, marks=pytest.mark.slow)])

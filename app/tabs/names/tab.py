@@ -100,8 +100,9 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     tab.select(show, [checkpoint, photo], cards, **private)
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, gallery, result], api_visibility="private")
     checkpoint.change(show, [checkpoint, photo], cards, **private)
-    gallery.select(choose_example, checkpoint, [photo, class_name], api_visibility="private")
-    photo.change(mark_photo, [checkpoint, photo], [plane, result], **private)
+    chosen = gallery.select(choose_example, checkpoint, [photo, class_name], api_visibility="private")
+    for given in (photo.input, chosen.success):
+        given(mark_photo, [checkpoint, photo], [plane, result], **private)
     gr.on([run.click, word.submit], compare, [checkpoint, photo, class_name, word], result, **private)
     return [checkpoint]
 
