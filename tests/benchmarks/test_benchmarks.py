@@ -113,41 +113,38 @@ def test_one_mean_and_spread_a_class_change_no_order() -> None:
 # The comparison
 
 
-@pytest.fixture(scope="module", params=["tiny_foundation", pytest.param("foundation", marks=pytest.mark.slow)])
-def tower(request: pytest.FixtureRequest) -> FoundationModel:
-    """What everything below runs on."""
-    return request.getfixturevalue(request.param)
-
-
 def make_small(patch: pytest.MonkeyPatch, tower: FoundationModel, config: LTADConfig) -> None:
-    """Let the benchmarks take a foundation model and small layers; on the real one only the comparison has these."""
+    """Let the benchmarks take a foundation model and small layers."""
     patch.setattr(detectors, "BANK", 100)
     patch.setitem(PRESETS, "default", lambda: config)
     for module in (ablation, compare, curves, leave_one_out):
         patch.setattr(module, "load_foundation", lambda *name, **options: tower)
-    for module in (ablation, curves, leave_one_out) if isinstance(tower, TinyFoundation) else ():
+    for module in (ablation, curves, leave_one_out):
         patch.setattr(module, "default", lambda: config.override("views.wanted=10"))
 
 
 @pytest.fixture(scope="module")
 def made(
-    toy_folder: Path, tower: FoundationModel, tiny_config: LTADConfig, tmp_path_factory: pytest.TempPathFactory
+    toy_folder: Path,
+    tiny_foundation: FoundationModel,
+    tiny_config: LTADConfig,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> list[str]:
     """The words of a comparison that was made with tiny layers and a handful of steps."""
     output = tmp_path_factory.mktemp("comparison") / "toy.json"
     short = ("phase1.steps=5", "phase2.steps=10", "calibration.phase2_steps=5")
     words = ["--data", str(toy_folder), "--harmless", "--output", str(output), *(f"--set={s}" for s in short)]
     with pytest.MonkeyPatch.context() as patch:
-        make_small(patch, tower, tiny_config)
+        make_small(patch, tiny_foundation, tiny_config)
         compare.main(words)
     return words
 
 
 @pytest.fixture
 def command(
-    made: list[str], tower: FoundationModel, tiny_config: LTADConfig, monkeypatch: pytest.MonkeyPatch
+    made: list[str], tiny_foundation: FoundationModel, tiny_config: LTADConfig, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    make_small(monkeypatch, tower, tiny_config)
+    make_small(monkeypatch, tiny_foundation, tiny_config)
     return made
 
 

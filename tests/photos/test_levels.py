@@ -164,10 +164,10 @@ def test_few_hot_pixels_move_no_level(white: int, share: float, hot: int) -> Non
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(width=32, allow_nan=True), min_size=256, max_size=256), st.booleans())
-def test_all_numbers_give_a_picture_or_a_sentence(numbers: list[float], negated: bool) -> None:
-    values = np.array(numbers, dtype=np.float32).reshape(16, 16)
-    levels = levels_of(-values if negated else values)
+@given(st.binary(min_size=64, max_size=64))
+def test_all_numbers_give_a_picture_or_a_sentence(numbers: bytes) -> None:
+    values = np.frombuffer(numbers, dtype=np.float32).reshape(4, 4)
+    levels = levels_of(values)
     assert (levels is None) == (not np.isfinite(values).any())
     if levels is not None:
         shown = levels.show(values)
