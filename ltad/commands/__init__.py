@@ -9,5 +9,6 @@ COMMANDS = {
     "splits": "Write a long-tailed split as JSON lines.",
     "push": "Put a checkpoint on the Hugging Face Hub.",
     "pull": "Bring a checkpoint from the Hugging Face Hub.",
+    "space": "Make or update a Hugging Face Space of the page.",
 }
 DONE, FAILED = 0, 1
