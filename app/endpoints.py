@@ -9,6 +9,7 @@ from PIL import Image
 
 from app.errors import told_plainly
 from app.jobs.queue import Jobs, refuse_too_many
+from app.limits import AT_ONCE
 from app.photograph import Photograph
 from app.predictors import Predictors
 from ltad.checkpoint.card import summarise
@@ -112,7 +113,7 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
             [picture, report],
             api_name="inspect",
             concurrency_id="inspect",
-            concurrency_limit=2,
+            concurrency_limit=AT_ONCE,
         )
         gr.Button().click(match_class, [image, checkpoint], report, api_name="match_class", concurrency_id="inspect")
         files = gr.File(file_count="multiple", label="files")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from PIL import Image
 
 from app.jobs.queue import Jobs
+from app.limits import MODEL_BYTES
 from ltad.checkpoint.card import CheckpointCard
 from ltad.checkpoint.folder import checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
 from ltad.errors import CheckpointError, LTADError
@@ -17,7 +18,6 @@ from ltad.inspection.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 FIRST = "demo-exp100"  # what the page begins with, if it is there
-MODEL_BYTES = 256_000_000  # of tensor files whose models stay in memory, beside the foundation models
 
 
 class Predictors:

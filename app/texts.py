@@ -57,6 +57,13 @@ TEXTS = {
         "用 4 到 200 张合格品照片，教检查点认识您自己的产品。训练在后台进行，只需几分钟，且不会忘记已学的内容。"
         "可以关闭页面：本浏览器会再次找到该训练。照片和检查点两天后删除。",
     ),
+    "forgets": (
+        "**This Space forgets.** It has no storage of its own: trainings and their checkpoints are lost whenever it "
+        "restarts or falls asleep. When a training is done, download the ZIP, or put the checkpoint on the Hugging "
+        "Face Hub, below its results.",
+        "**本 Space 不保存数据。** 它没有持久存储：每次重启或休眠后，训练和检查点都会丢失。"
+        "训练完成后，请在结果下方下载 ZIP，或把检查点发布到 Hugging Face Hub。",
+    ),
     "teach_photographs": ("### 1 · Photographs", "### 1 · 照片"),
     "teach_check": ("### 2 · Check", "### 2 · 检查"),
     "teach_training": ("### 3 · Training", "### 3 · 训练"),

@@ -3,10 +3,12 @@
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import endpoints, viewer
 from app.examples import serve_in_place
 from app.jobs.queue import Jobs
+from app.limits import MAX_PACKED, QUEUE_SIZE, SWEEP, UPLOAD_SECONDS
 from app.memory import keep_low
 from app.predictors import Predictors
 from app.tabs import inspect
@@ -16,13 +18,10 @@ from app.tabs.names import tab as names
 from app.tabs.teach import tab as teach
 from app.texts import I18N, say
 from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
+from app.uploads import BoundedUploads
 from ltad.errors import DeviceError
 from ltad.foundation.engine import engine_choice
 from ltad.machine import choose_device, settle
-from ltad.photos.archive import MAX_PACKED
-
-QUEUE_SIZE = 64  # waiting visitors; one more is told that the queue is full
-SWEEP, KEPT = 1800, 3600  # seconds: how often uploads are swept, and how old one may become
 
 
 def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -> gr.Blocks:
@@ -33,7 +32,7 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
     jobs = jobs or Jobs.of_this_server()
     predictors = predictors or Predictors(jobs)
     title = "LTAD: find defects with learned class names"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as demo:
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(SWEEP, UPLOAD_SECONDS)) as demo:
         gr.Markdown(say("masthead"), elem_classes="masthead")
         memory = teach.Memory.make()
         with gr.Tabs() as tabs:
@@ -70,6 +69,7 @@ def launch_options() -> dict[str, Any]:
         "head": viewer.head(),
         "i18n": I18N,
         "max_file_size": MAX_PACKED,
+        "app_kwargs": {"middleware": [Middleware(BoundedUploads)]},
         "mcp_server": True,
         "ssr_mode": False,
         "footer_links": ["api", "settings"],

@@ -21,6 +21,10 @@ class FoundationError(LTADError):
     """A foundation model that cannot be found, or is not the one that was asked for."""
 
 
+class HubError(LTADError):
+    """What the Hugging Face Hub refuses, or that it cannot be reached."""
+
+
 class CheckpointError(LTADError):
     """A checkpoint folder that is missing, incomplete or not what it says it is."""
 

@@ -23,6 +23,7 @@ from ltad.inspection.predictor import Predictor
 from ltad.presets import default
 from ltad.progress import quiet
 from ltad.training.training import train
+from tests.hub import ALICE, Hub
 from tests.toys import (
     CHROMIUM,
     TEST_IMAGES,
@@ -175,6 +176,27 @@ def tiny_checkpoint(
 ) -> Checkpoint:
     """One on the tiny foundation model, not measured."""
     return train_toy(tmp_path_factory.mktemp("tiny") / "tiny", foundation=tiny_foundation)
+
+
+# The Hugging Face Hub
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A stand-in for it, asked with alice's token, and an empty cache."""
+    from huggingface_hub import close_session, constants
+
+    with Hub().open() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        )
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setenv("HF_TOKEN", ALICE)
+        yield hub
+        close_session()
 
 
 # The other foundation models, tiny and with random weights

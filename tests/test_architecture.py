@@ -31,6 +31,7 @@ FLOORS = (
     ("ltad.checkpoint",),
     ("ltad.training", "ltad.inspection"),
     ("ltad.evaluation",),
+    ("ltad.deploy",),
     ("ltad.commands",),
     ("ltad.__main__",),
     ("app",),

@@ -20,6 +20,17 @@ from filelock import FileLock, Timeout
 from app.jobs import worker
 from app.jobs.folders import JobFolders, bytes_of, store
 from app.jobs.job import DEFECTIVE, FEATURES, LIVE, PHOTOGRAPHS, START, Job
+from app.limits import (
+    FREE_BYTES,
+    KEPT_BYTES,
+    KEPT_SECONDS,
+    MAX_MINUTES,
+    MAX_PHOTOGRAPHS,
+    MAX_STORED,
+    MAX_WAITING,
+    SWEEP,
+)
+from app.space import storage
 from ltad.errors import JobError
 from ltad.files import write_text
 from ltad.machine import cache_folder
@@ -33,15 +44,7 @@ Start = Callable[[Job, Path], worker.Process]
 
 NOTHING = Pile()
 
-MAX_WAITING = 8  # jobs in the queue
-MAX_MINUTES = 15.0
-MAX_PHOTOGRAPHS = 200
-MAX_STORED = 400_000_000  # bytes of a job's photographs
-FREE_BYTES = 500_000_000  # that must be left on the disk when a job is taken
-SWEEP = 1800  # seconds between two looks for old jobs
 PATIENCE = 5  # seconds, until a full disk is tried again
-KEPT_SECONDS = 48 * 3600  # that a finished job is kept
-KEPT_BYTES = 2_000_000_000  # of all such jobs together
 
 
 class Jobs(JobFolders):
@@ -83,8 +86,12 @@ class Jobs(JobFolders):
 
     @classmethod
     def of_this_server(cls) -> Self:
-        """The jobs below the folder that LTAD_JOBS names, or below the user's cache; a second server has its own."""
-        root = Path(os.environ.get("LTAD_JOBS") or cache_folder() / "jobs")
+        """The jobs below the folder that LTAD_JOBS names, or in a Space's storage, or below the user's cache.
+
+        A second server has its own.
+        """
+        lasting = storage()
+        root = Path(os.environ.get("LTAD_JOBS") or (lasting / "ltad" if lasting else cache_folder()) / "jobs")
         number = 1
         while True:
             try:

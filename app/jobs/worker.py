@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.jobs.job import CHANGES, DEFECTIVE, FEATURES, PHOTOGRAPHS, START, Clock, Job
+from app.limits import GRACE, OVERTIME
 from ltad.commands.progress import Step, read
 from ltad.machine import threads
 from ltad.training.adaptation import steps_for, steps_to_do
 
-OVERTIME = 5.0  # times the minutes asked for, after which a job is stopped
-GRACE = 600.0  # seconds beyond that, for reading, encoding and measuring
 NICENESS = 10
 ROOT = Path(__file__).parents[2]
 

@@ -8,6 +8,7 @@ import gradio as gr
 from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, judged_before, thumbnails
+from app.limits import AT_ONCE
 from app.photograph import Photograph
 from app.predictors import Predictors
 from app.texts import say
@@ -90,7 +91,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
         choices = gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
         return [choices, _about(predictors, checkpoint), thumbnails(predictors.card(checkpoint))]
 
-    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
     chosen = gallery.select(choose_example, checkpoint, [photo, result], api_visibility="private")

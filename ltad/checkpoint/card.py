@@ -14,7 +14,18 @@ from ltad.photos.levels import Levels
 from ltad.words import nearest_first
 
 CONFIG, TENSORS, METRICS, README = "config.json", "model.safetensors", "metrics.json", "README.md"  # the folder's
+MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
+HUB = "hf://"  # before OWNER/NAME[@REVISION] of a checkpoint on the Hugging Face Hub
 AND = " and "  # between a data set and the classes that were added to it
+
+
+def called(folder: Path) -> str:
+    """The name of a checkpoint's folder; of one in the Hub's cache, which is named by its commit, its address there."""
+    folder = folder.resolve()
+    kind, _, repository = folder.parents[1].name.partition("--") if len(folder.parents) > 1 else ("", "", "")
+    if kind == "models" and folder.parent.name == "snapshots":
+        return f"{HUB}{repository.replace('--', '/')}@{folder.name}"
+    return folder.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +92,8 @@ class CheckpointCard:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.path.resolve().name
+        """What it is called, by which it can be asked for."""
+        return called(self.path)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -17,7 +17,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ltad.checkpoint.calibration import calibration_of, from_format_3, values_of
-from ltad.checkpoint.card import CONFIG, METRICS, README, TENSORS, CheckpointCard, ClassCard, DataCard, Parent
+from ltad.checkpoint.card import (
+    CONFIG,
+    HUB,
+    MAX_TENSOR_FILE,
+    METRICS,
+    README,
+    TENSORS,
+    CheckpointCard,
+    ClassCard,
+    DataCard,
+    Parent,
+    called,
+)
+from ltad.checkpoint.hub import from_the_hub
 from ltad.checkpoint.readme import model_card
 from ltad.config import LTADConfig, build_section
 from ltad.errors import CheckpointError
@@ -31,7 +44,6 @@ from ltad.words import nearest_first
 FORMAT_VERSION = 4
 KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration", "parent"}
 LEVELS = "levels"  # a further key, where photographs have more than 8 bits
-MAX_TENSOR_FILE = 64_000_000  # bytes; ours have under 8 MB
 STATISTICS = "statistics."  # prefix of the tensors that are not the model's
 
 
@@ -52,10 +64,11 @@ def checkpoint_folders() -> Iterator[Path]:
 
 
 def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
-    """Find a checkpoint by its folder, or by the name of one that ships."""
-    if Path(name_or_folder, CONFIG).is_file():
-        return Path(name_or_folder)
-    return shipped_checkpoint(os.fspath(name_or_folder))
+    """Find a checkpoint by its folder, by the name of one that ships, or on the Hub by hf://OWNER/NAME[@REVISION]."""
+    name = os.fspath(name_or_folder)
+    if name.startswith(HUB):
+        return from_the_hub(name)
+    return Path(name) if Path(name, CONFIG).is_file() else shipped_checkpoint(name)
 
 
 def shipped_checkpoint(name: str) -> Path:
@@ -72,13 +85,18 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
     folder = Path(folder)
     values = from_format_3(_read_json(folder / CONFIG), FORMAT_VERSION)
     version = values.get("format_version")
+    if version is None:
+        raise CheckpointError(f"{called(folder)} is no LTAD checkpoint: its config.json is another program's.")
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder.name} has format version {version!r}, this program reads {FORMAT_VERSION}: update the older one."
+            f"{called(folder)} has format version {version!r}, this program reads {FORMAT_VERSION}: "
+            "update the older one."
         )
     if values.keys() - {LEVELS} != KEYS:
         missing, unexpected = sorted(KEYS - values.keys()), sorted(values.keys() - KEYS - {LEVELS})
-        raise CheckpointError(f"{folder.name}/config.json has missing keys {missing} and unexpected keys {unexpected}.")
+        raise CheckpointError(
+            f"{called(folder)}/config.json has missing keys {missing} and unexpected keys {unexpected}."
+        )
     metrics = _metrics(folder / METRICS)
     try:
         card = CheckpointCard(
@@ -93,10 +111,10 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
             levels={name: Levels(float(low), float(high)) for name, (low, high) in values.get(LEVELS, {}).items()},
         )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{folder.name}/config.json cannot be used: {error}.") from error
+        raise CheckpointError(f"{called(folder)}/config.json cannot be used: {error}.") from error
     names = set(card.class_names)
     if len(names) != len(card.classes) or set(card.calibration.classes) != names or not card.levels.keys() <= names:
-        raise CheckpointError(f"{folder.name}/config.json is calibrated for other classes than it lists.")
+        raise CheckpointError(f"{called(folder)}/config.json is calibrated for other classes than it lists.")
     return card
 
 
@@ -105,20 +123,21 @@ def _metrics(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     table = _read_json(path)
-    if not {"classes", "mean"} <= table.keys():
-        raise CheckpointError(f"{path.parent.name}/{path.name} is not a table that “evaluate” wrote.")
+    rows = [table.get("classes"), table.get("mean")]
+    if not all(isinstance(row, dict) and all(isinstance(figures, dict) for figures in row.values()) for row in rows):
+        raise CheckpointError(f"{called(path.parent)}/{path.name} is not a table that “evaluate” wrote.")
     return table
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(f"{path.parent.name} is no checkpoint: {path.name} is missing.")
+        raise CheckpointError(f"{called(path.parent)} is no checkpoint: {path.name} is missing.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{path.parent.name}/{path.name} is not valid JSON: {error}.") from error
+        raise CheckpointError(f"{called(path.parent)}/{path.name} is not valid JSON: {error}.") from error
     if not isinstance(values, dict):
-        raise CheckpointError(f"{path.parent.name}/{path.name} must hold an object.")
+        raise CheckpointError(f"{called(path.parent)}/{path.name} must hold an object.")
     return values
 
 
@@ -202,13 +221,13 @@ def untrained(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"{path.parent.name} is no checkpoint: {path.name} is missing.")
+        raise CheckpointError(f"{called(path.parent)} is no checkpoint: {path.name} is missing.")
     if path.stat().st_size > MAX_TENSOR_FILE:
-        raise CheckpointError(f"{path.parent.name}/{path.name} is larger than {MAX_TENSOR_FILE // 1_000_000} MB.")
+        raise CheckpointError(f"{called(path.parent)}/{path.name} is larger than {MAX_TENSOR_FILE // 1_000_000} MB.")
     try:
         return {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
     except SafetensorError as error:
-        raise CheckpointError(f"{path.parent.name}/{path.name} is damaged: {error}.") from error
+        raise CheckpointError(f"{called(path.parent)}/{path.name} is damaged: {error}.") from error
 
 
 def _check_tensors(name: str, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

@@ -1,14 +1,70 @@
 """The ``README.md`` of a checkpoint folder: what it was trained on, how good it is, how to make it again."""
 
+import re
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
 from ltad.checkpoint.card import TENSORS, CheckpointCard
 from ltad.words import percent
 
-FRONT_MATTER = "---\nlibrary_name: ltad\ntags: [anomaly-detection, long-tailed]\n---"
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+LIBRARY = "ltad"
+TASK = "image-segmentation"  # of the Hub's tasks the nearest: it has none for anomalies
+# The Hub's names of licences that data come under; whatever else is stated is “other” to it.
+LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
+METRICS = {"image_auroc": "Image AUROC", "pixel_auroc": "Pixel AUROC", "aupro_30": "AUPRO@0.3"}
 
 
 def model_card(card: CheckpointCard) -> str:
     """The text for a checkpoint whose tensors are written, with figures where there are some."""
-    return "\n\n".join([FRONT_MATTER, f"# {card.name}", _what(card), _classes(card), _again(card)]) + "\n"
+    text = "\n\n".join([f"# {card.name}", _what(card), _classes(card), _again(card)]) + "\n"
+    return with_front_matter(text, card)
+
+
+def with_front_matter(text: str, card: CheckpointCard) -> str:
+    """A model card under what the Hub reads of it, in place of what it began with: library, task, licence, figures."""
+    licence = _licence(card.data.licence)
+    figures = _figures(card)
+    data = ModelCardData(
+        library_name=LIBRARY,
+        pipeline_tag=TASK,
+        license=licence,
+        license_name="of-the-data" if licence == "other" else None,
+        tags=["anomaly-detection", "long-tailed"],
+        metrics=["roc_auc"] if figures else None,
+        model_name=card.name if figures else None,
+        eval_results=figures or None,
+    )
+    body = FRONT_MATTER.sub("", text).lstrip("\n")
+    return f"---\n{data.to_yaml()}\n---\n\n{body}"
+
+
+def _licence(stated: str) -> str | None:
+    """The Hub's name of a licence that begins with its own, “other” for what has none or is several, None for none."""
+    if not stated:
+        return None
+    begin = re.split(r"[,(]", stated)[0].strip().lower().replace(" ", "-")
+    return begin if begin in LICENCES and ";" not in stated else "other"
+
+
+def _figures(card: CheckpointCard) -> list[EvalResult]:
+    """What was measured, means over all classes in [0, 1], as the Hub's index of models takes it."""
+    mean: dict[str, Any] = (card.metrics or {"mean": {}})["mean"].get("all", {})
+    return [
+        EvalResult(
+            task_type=TASK,
+            task_name="Anomaly detection",
+            dataset_type=card.data.base,
+            dataset_name=f"{card.data.name}, imbalance {card.data.imbalance}",
+            dataset_split="test",
+            metric_type="roc_auc" if key.endswith("auroc") else key,
+            metric_name=f"{title}, mean over classes",
+            metric_value=round(mean[key], 4),
+        )
+        for key, title in METRICS.items()
+        if mean.get(key) is not None
+    ]
 
 
 def _what(card: CheckpointCard) -> str:

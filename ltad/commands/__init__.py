@@ -7,5 +7,8 @@ COMMANDS = {
     "adapt": "Teach a checkpoint one more product from a few good photographs.",
     "checkpoints": "List the checkpoints that are here.",
     "splits": "Write a long-tailed split as JSON lines.",
+    "push": "Put a checkpoint on the Hugging Face Hub.",
+    "pull": "Bring a checkpoint from the Hugging Face Hub.",
+    "space": "Make or update a Hugging Face Space of the page.",
 }
 DONE, FAILED = 0, 1

@@ -39,7 +39,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """A checkpoint, its foundation model, and what computes."""
     add_device(parser)
-    parser.add_argument("--checkpoint", required=True, metavar="NAME|DIR")
+    parser.add_argument("--checkpoint", required=True, metavar="NAME|DIR|hf://OWNER/NAME[@REVISION]")
     parser.add_argument(
         "--foundation", metavar="NAME", help="the frozen model, where the checkpoint's name for it is not enough"
     )

@@ -73,8 +73,9 @@ class Predictor:
         store: Store | None = None,
         device: str | torch.device = AUTO_DEVICE,
     ) -> Self:
-        """Load a checkpoint by name or folder, on the foundation model that is given or named, or that it names.
+        """Load a checkpoint on the foundation model that is given or named, or that it names.
 
+        name_or_folder: or hf://OWNER/NAME[@REVISION], where it is on the Hugging Face Hub.
         device: "auto" = the best there is; a foundation model that is given lies on its own already.
         """
         folder = find_checkpoint(name_or_folder)

@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from app import ui
+from app import ui, uploads
 from app.examples import examples_for
 from app.predictors import Predictors
 from app.ui import build_demo, launch_options
@@ -92,6 +92,7 @@ def test_checkpoints_lists_what_ships(client: Client, predictors: Predictors) ->
         ((CHECKPOINT, "screwdriver"), "does not know the class"),
         (("demo-exp10", "auto"), "There is no checkpoint"),
         (("../demo-exp100", "auto"), "There is no checkpoint"),
+        (("hf://works/nuts", "auto"), "There is no checkpoint"),  # what a server fetches is not for visitors to say
         ((str(Path("checkpoints", CHECKPOINT).resolve()), "auto"), "There is no checkpoint"),
     ],
 )
@@ -106,6 +107,13 @@ def test_a_broken_file_gets_one_sentence(client: Client, defective: Path, tmp_pa
     broken.write_bytes(defective.read_bytes()[:2000])
     with pytest.raises(AppError, match="cut off"):
         client.predict(handle_file(broken), CHECKPOINT, api_name="/inspect")
+
+
+def test_uploads_are_bounded_and_this_machine_is_no_space(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "UPLOAD_BYTES", 1000)
+    answer = httpx.post(f"{client.src.rstrip('/')}/gradio_api/upload", files={"files": bytes(2000)})
+    assert (answer.status_code, answer.text.partition(";")[0]) == (413, "These are 0 MB")
+    assert "teach-forgets" not in {part["props"].get("elem_id") for part in client.config["components"]}
 
 
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:

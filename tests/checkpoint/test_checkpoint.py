@@ -126,7 +126,7 @@ def rehearsed(**changes: Any) -> Callable[[dict[str, Any]], object]:
 
 BROKEN_CARDS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "unknown version": (lambda v: v.update(format_version=7), "format version 7, this program reads 4"),
-    "no version": (lambda v: v.pop("format_version"), "format version None"),
+    "no version": (lambda v: v.pop("format_version"), "is no LTAD checkpoint"),
     "a missing key": (lambda v: v.pop("data"), r"missing keys \['data'\] and unexpected keys \[\]"),
     "an extra key": (lambda v: v.update(x=1, a=2), r"missing keys \[\] and unexpected keys \['a', 'x'\]"),
     "an unknown setting": (lambda v: v["config"]["phase1"].update(stepz=1), r"unknown keys \['stepz'\]"),

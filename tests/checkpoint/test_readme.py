@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from ltad.checkpoint.card import CheckpointCard, ClassCard, Parent
 from ltad.checkpoint.folder import Checkpoint, add_metrics, read_card
-from ltad.checkpoint.readme import model_card
+from ltad.checkpoint.readme import model_card, with_front_matter
 from ltad.judging.calibration import HeldOut
 
 FIGURES = {"image_auroc": 0.9876, "image_auroc_interval": (0.91, 0.995), "pixel_auroc": 0.95, "aupro_30": 0.5}
@@ -28,6 +30,49 @@ def row(text: str, name: str) -> list[str]:
     """The cells of the row of a class."""
     (line,) = re.findall(rf"^\| {re.escape(name)} \|.*$", text, flags=re.M)
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("Apache-2.0, rendered by this project", "apache-2.0"),
+        ("CC BY-NC-SA 4.0", "cc-by-nc-sa-4.0"),
+        ("CC BY-SA 4.0 (sample data)", "cc-by-sa-4.0"),
+        ("CC0-1.0; of the added images: their owner's", "other"),
+        ("screw: CC BY-NC-SA 4.0 (MVTec AD); cookie: CC BY-SA 4.0", "other"),
+        ("free to use with citation", "other"),
+        ("", None),
+    ],
+)
+def test_the_hub_is_told_the_licence_by_its_own_name(card: CheckpointCard, stated: str, told: str | None) -> None:
+    front = front_matter(model_card(replace(card, data=replace(card.data, licence=stated))))
+    assert front.get("license") == told and ("license_name" in front) == (told == "other")
+
+
+def test_the_hub_is_told_library_task_and_figures(card: CheckpointCard) -> None:
+    front = front_matter(model_card(card))
+    assert (front["library_name"], front["pipeline_tag"], front["metrics"]) == (
+        "ltad",
+        "image-segmentation",
+        ["roc_auc"],
+    )
+    ((result,),) = [model["results"] for model in front["model-index"]]
+    assert result["dataset"] == {"type": "toy", "name": "toy, imbalance none", "split": "test"}
+    assert [(m["type"], m["value"]) for m in result["metrics"]] == [
+        ("roc_auc", 0.9876), ("roc_auc", 0.95), ("aupro_30", 0.5),
+    ]  # fmt: skip
+    before = front_matter(model_card(replace(card, metrics=None)))
+    assert not {"metrics", "model-index"} & before.keys()
+
+
+def test_a_card_of_ones_own_words_keeps_them(card: CheckpointCard) -> None:
+    for text in ("# Mine\n", "---\nlicense: mit\n---\n# Mine\n"):
+        told = with_front_matter(text, card)
+        assert told.endswith("---\n\n# Mine\n") and front_matter(told)["license"] == "cc0-1.0"
 
 
 def test_it_names_data_licence_foundation_and_tensors(card: CheckpointCard) -> None:

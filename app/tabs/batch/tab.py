@@ -12,6 +12,7 @@ import gradio as gr
 
 from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
+from app.limits import AT_ONCE, UPLOAD_SECONDS
 from app.predictors import Predictors
 from app.tabs.batch.batch import Batch, batch_element
 from app.texts import say
@@ -29,7 +30,7 @@ EXPORTS = ("HTML report", "CSV", "JSON", "maps (16-bit PNG)")
 
 def build(predictors: Predictors) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where a checkpoint is chosen."""
-    batch = gr.State(None, time_to_live=3600, delete_callback=_close)
+    batch = gr.State(None, time_to_live=UPLOAD_SECONDS, delete_callback=_close)
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             files = gr.File(
@@ -102,7 +103,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     def choose_checkpoint(checkpoint: str) -> Any:
         return gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
 
-    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     checkpoint.change(choose_checkpoint, checkpoint, class_name, api_visibility="private")
     running = run.click(inspect_all, [files, checkpoint, class_name, batch], [table, shown, batch], **private)
     stop.click(None, cancels=running, api_visibility="private")

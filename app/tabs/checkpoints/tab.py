@@ -6,6 +6,7 @@ import gradio as gr
 
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, thumbnails
+from app.limits import AT_ONCE
 from app.photograph import small_photograph
 from app.predictors import Predictors
 from app.tabs.checkpoints.cards import checkpoint_cards, difference_card, family
@@ -63,7 +64,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     def choose_first(checkpoint: str) -> list[tuple[str, str]]:
         return thumbnails(predictors.card(checkpoint))
 
-    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     tab.select(show_deck, None, deck, api_visibility="private")
     first.change(choose_first, first, gallery, api_visibility="private")
     gallery.select(choose_example, first, photo, api_visibility="private")

@@ -8,6 +8,7 @@ import gradio as gr
 from app.choices import class_choices
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, thumbnails
+from app.limits import AT_ONCE
 from app.photograph import small_photograph
 from app.predictors import Predictors
 from app.tabs.names.cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
@@ -95,7 +96,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
         predictor = predictors.get(checkpoint)
         return word_card(compare_words(predictor, path, class_name, word or ""), predictor.card)
 
-    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": 2}
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     cards = [table, likeness, plane]
     tab.select(show, [checkpoint, photo], cards, **private)
     checkpoint.change(choose_checkpoint, checkpoint, [class_name, gallery, result], api_visibility="private")

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple, Self
 import gradio as gr
 
 from app.errors import told_plainly
-from app.hub import push
 from app.jobs.job import LIVE, PHOTOGRAPHS, Job
-from app.jobs.queue import MAX_MINUTES, Jobs, refuse_too_many
+from app.jobs.queue import Jobs, refuse_too_many
+from app.limits import CHECKS, MAX_MINUTES, UPLOAD_SECONDS
 from app.photograph import pictures_to_click, small_picture
 from app.predictors import Predictors
+from app.space import forgets
 from app.tabs.teach.cards import changes_card, check_card, job_card
 from app.texts import say
 from app.viewer import inspection
-from ltad.errors import ImageError, JobError
+from ltad.deploy.hub import push
+from ltad.errors import HubError, ImageError, JobError
 from ltad.foundation.features import Encoder
 from ltad.foundation.store import FeatureFolder
 from ltad.photos.gather import gather
@@ -72,8 +74,10 @@ def build(
     """Lay out the tab and wire it; pickers: where checkpoints are chosen, that of the Inspect tab first."""
     trainings, timer = memory
     names, first = predictors.names(), predictors.first()
-    upload = gr.State(None, time_to_live=3600, delete_callback=_close)
+    upload = gr.State(None, time_to_live=UPLOAD_SECONDS, delete_callback=_close)
     gr.Markdown(say("teach_intro"))
+    if forgets():
+        gr.Markdown(say("forgets"), elem_id="teach-forgets")
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
             gr.Markdown(say("teach_photographs"))
@@ -232,12 +236,9 @@ def build(
 
     @told_plainly
     def share(job_id: str, repository: str, token: str, private: bool) -> list[str]:
-        job = jobs.get(job_id)
-        if job.state != "done":
-            raise JobError("There is no checkpoint yet. Wait until the training is done.")
-        return [f"It is at {push(Path(job.output), repository, token, private)}.", ""]
+        return [f"It is at {push_own(jobs.get(job_id), repository, token, private)}.", ""]
 
-    apart: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "teach", "concurrency_limit": 1}
+    apart: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "teach", "concurrency_limit": CHECKS}
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [state, timer, cancel, resume, results, changes, taught, download, *pickers]
     check.click(look_at, [files, defective, parent, upload], [upload, found, pictures, leave_out, checked], **apart)
@@ -256,6 +257,16 @@ def build(
     taught.select(look_twice, which, [left, right], **apart)
     use.click(use_it, which, [pickers[0], tabs], api_visibility="private").success(js="() => scrollTo(0, 0)")
     send.click(share, [which, repository, token, private], [sent, token], **apart)
+
+
+def push_own(job: Job, repository: str, token: str, private: bool) -> str:
+    """Put a visitor's checkpoint on the Hub in their own name, never in this server's, and give its address."""
+    if job.state != "done":
+        raise JobError("There is no checkpoint yet. Wait until the training is done.")
+    repository, token = repository.strip(), token.strip()
+    if not repository or not token:
+        raise HubError("Give the repository, such as name/screws, and an access token that may write to it.")
+    return push(Path(job.output), repository, private=private, token=token).address
 
 
 def _close(upload: Upload | None) -> None:

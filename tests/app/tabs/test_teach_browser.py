@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.ui import build_demo, launch_options
+from tests.hub import BOB, Hub
 from tests.toys import BROWSER_MARKS, rings, torn
 
 pytestmark = BROWSER_MARKS
@@ -122,7 +123,7 @@ def test_a_training_is_begun_found_again_and_cancelled_and_is_nobody_elses(
 
 
 @pytest.mark.slow
-def test_a_product_is_taught_in_the_background_and_then_inspected(page: Page, tmp_path: Path) -> None:
+def test_a_product_is_taught_in_the_background_and_then_inspected(page: Page, hub: Hub, tmp_path: Path) -> None:
     drop_and_check(page, tmp_path)
     begin(page)
     expect(page.locator("#teach-state polyline")).to_be_visible(timeout=TRAINING)
@@ -133,6 +134,12 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(page: Page, tm
     expect(page.locator("#teach-changes svg.strips line.defective")).to_have_count(2)
     page.locator("#teach-taught button.thumbnail-item, #teach-taught .thumbnail-lg").first.click()
     expect(page.locator("#teach-after .matches tr.chosen")).to_contain_text("rings", timeout=WAIT)
+    page.get_by_role("button", name="Put it on the Hugging Face Hub").click()
+    page.get_by_label("Repository").fill("bob/rings")
+    page.get_by_label("Access token").fill(BOB)
+    page.locator("#teach-push").click()
+    expect(page.get_by_text(f"It is at {hub.address}/bob/rings.")).to_be_visible(timeout=WAIT)
+    assert hub.model("bob/rings").private and "config.json" in hub.model("bob/rings").files
     page.locator("#teach-use").click()
     expect(page.locator("#about")).to_contain_text("4 classes", timeout=WAIT)
     page.locator("#photograph input[type=file]").set_input_files(tmp_path / "torn.png")

@@ -1,0 +1,1 @@
+"""How a model leaves this process: to the Hugging Face Hub, and as a Space."""
