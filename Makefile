@@ -23,7 +23,7 @@ app: $(VENV)/.app ## Open the app
 	$(IN) app.py
 
 test: $(VENV)/.test ## Run the tests
-	$(IN) -m pytest
+	$(IN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test ## Look over the code
 	$(IN) -m ruff check .

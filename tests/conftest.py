@@ -38,7 +38,18 @@ from tests.toys import (
 )
 
 
+def pytest_configure() -> None:
+    """Let tests that run side by side not wait for each other's threads."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that they start
+        torch.set_num_threads(1)
+
+
+LONGEST = ("test_readme.py", "test_browser.py", "test_worker.py", "test_teach_browser.py")  # begun first, end together
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if not os.environ.get("LTAD_SLOW"):
         for item in items:
             if item.get_closest_marker("slow"):
