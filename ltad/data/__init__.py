@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 from PIL import Image
+
+from ltad.errors import DatasetError
+from ltad.photos.pile import Photograph
 
 GOOD, DEFECTIVE = "good", "defective"
 
@@ -18,6 +23,7 @@ class Sample:
     read: gives the RGB image, upright.
     read_mask: gives the ground truth of an anomalous image, (H, W) bool in its own pixels; None where there is none.
     A normal image has nothing to mark.
+    file: where on disk somebody put it, and its mask, who may have put something else there; None: rendered, installed.
     """
 
     name: str
@@ -25,6 +31,7 @@ class Sample:
     defect: str
     read: Callable[[], Image.Image]
     read_mask: Callable[[], np.ndarray] | None = None
+    file: Photograph | None = None
 
     @property
     def label(self) -> int:
@@ -32,17 +39,32 @@ class Sample:
         return int(self.defect != GOOD)
 
 
+class Fault(NamedTuple):
+    """A file or folder of a data set that cannot be used.
+
+    name: path inside the data set, as a sample's. path: where it is. reason: the sentence that says why, without naming
+    it again.
+    """
+
+    name: str
+    path: Path
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Normal photographs to learn from, and normal and anomalous ones to test with.
 
-    licence: of the photographs; empty where it is not known.
+    licence: of the photographs; empty where it is not known. faults: what cannot be used; no sample reads it.
+    notes: what was decided about the data, a sentence each, for its user.
     """
 
     name: str
     licence: str = ""
     train: tuple[Sample, ...]
     test: tuple[Sample, ...]
+    faults: tuple[Fault, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -56,3 +78,12 @@ class Dataset:
         for sample in self.train:
             counts[sample.class_name] += 1
         return counts
+
+    def whole(self, advice: str = "") -> Self:
+        """The data set itself; where it has faults, DatasetError lists all of them, and then says what to do."""
+        if not self.faults:
+            return self
+        lines = [f"“{fault.path}”: {fault.reason}" for fault in self.faults]
+        if len(lines) > 1:
+            lines = [f"{len(lines)} files or folders of {self.name} cannot be used:", *(f"  {line}" for line in lines)]
+        raise DatasetError("\n".join([*lines, *([advice] if advice else [])]))
