@@ -36,9 +36,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """One data set, or several as one, or the folders of one class."""
-    layouts = (
-        "a folder of OK and NG photographs, or as MVTec AD, VisA or DAGM is, or a name; several are joined"
-    )
+    layouts = "a folder of OK and NG photographs, or as MVTec AD, VisA or DAGM is, or a name; several are joined"
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--data", help=layouts, **SOURCES)
     where.add_argument("--normal", type=Path, metavar="DIR", help="instead: good photographs of one class")

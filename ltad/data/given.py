@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from ltad.data import DEFECTIVE, Dataset, Fault
+from ltad.data import Dataset, Fault
 from ltad.data.held_out import in_words
 from ltad.data.listing import existing_folder, images_below, masks_of, shown_name
 from ltad.data.parts import DEFECTIVE_NAMES, GOOD_NAMES, MASK_NAMES, Parts, place_of
@@ -59,18 +59,13 @@ def _defective(folder: Path, masks: Path | None) -> tuple[list[tuple[str, Photog
     """The photographs below a folder, each with its kind of defect and its mask."""
     pile = Pile(tuple(_photograph(image, folder, ABNORMAL) for image in images_below(folder))).with_masks()
     faults = _faults(pile.refused, folder, ABNORMAL)
-    places = {_place(each.path.relative_to(folder)): each.path for each in pile.photographs}
+    paths = {PurePath(each.path.relative_to(folder)): each.path for each in pile.photographs}
     marked: dict[Path, Path] = {}
     if masks:
-        marked, wrong = masks_of(places, masks, masks, place=place_of)
+        marked, wrong = masks_of(paths, masks, masks, place=place_of)
         faults += [fault._replace(name=f"{MASKS}/{fault.name}") for fault in wrong]
-    kinds = {path: place.parts[0] for place, path in places.items()}
+    kinds = {image: place_of(path).parts[0] for path, image in paths.items()}
     return [(kinds[p.path], p._replace(mask=p.mask or marked.get(p.path))) for p in pile.photographs], faults
-
-
-def _place(path: PurePath) -> PurePath:
-    """Where a photograph lies by its kind; those in no folder are plainly defective."""
-    return place_of(path) if len(path.parts) > 1 else PurePath(DEFECTIVE, path)
 
 
 def _photograph(image: Path, folder: Path, first: str) -> Photograph:

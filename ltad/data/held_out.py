@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from ltad.photos.pile import Photograph
 
@@ -11,10 +12,15 @@ SHARE = 5  # our choice: one in so many, so that 20 leave 4 to count false alarm
 def hold_out(photographs: Sequence[Photograph], seed: int = 0) -> tuple[tuple[Photograph, ...], tuple[Photograph, ...]]:
     """Split a class's good photographs into those to learn from and those to test with, each in the given order.
 
-    One in ``SHARE`` is for testing, rounded down: of fewer than ``SHARE`` none. The choice depends on the seed and on
-    names alone, so that it is the same at any place and a further photograph moves hardly another.
+    One in ``SHARE`` is for testing, rounded down: of fewer than ``SHARE`` none. The choice depends on the seed and the
+    files' own names alone, so that it is the same wherever they lie, and one more of them hardly moves another.
     """
-    drawn = sorted(photographs, key=lambda each: hashlib.sha256(f"{seed}/{each.name}".encode()).digest())
+
+    def draw(photograph: Photograph) -> tuple[bytes, str]:
+        own = PurePosixPath(photograph.name).name
+        return hashlib.sha256(f"{seed}/{own}".encode()).digest(), photograph.name
+
+    drawn = sorted(photographs, key=draw)
     tested = set(drawn[: len(photographs) // SHARE])
     return tuple(p for p in photographs if p not in tested), tuple(p for p in photographs if p in tested)
 

@@ -64,20 +64,21 @@ def masks_of(
 ) -> tuple[dict[Path, Path], list[Fault]]:
     """Map images to their masks, which lie below a folder that holds nothing else.
 
-    images: by the paths that their masks have below the folder, endings apart, as ``place`` puts them; where all masks
-    lie directly in the folder, only names are compared. Returns, too, what is wrong: a mask without its image or of two
-    images, or two masks of one image.
+    images: by the paths that masks have below the folder, as ``pair_masks`` compares them; where all masks lie directly
+    in the folder, only names are. Returns, too, what is wrong: a mask without its image or of two images, or two masks
+    of one image.
     """
-    masks, places = images_below(folder), [*images]
-    named = [place(mask.relative_to(folder)) for mask in masks]
-    pairs, problems = pair_masks(places, named, suffix, beside=any(len(name.parts) > 1 for name in named))
+    masks, paths = images_below(folder), [*images]
+    named = [mask.relative_to(folder) for mask in masks]
+    beside = any(len(name.parts) > 1 for name in named)
+    pairs, problems = pair_masks(paths, named, suffix, beside=beside, place=place)
     faults = [fault_of(masks[mark], root, reason) for mark, reason in problems]
-    return {images[places[own]]: masks[mark] for own, mark in pairs.items()}, faults
+    return {images[paths[own]]: masks[mark] for own, mark in pairs.items()}, faults
 
 
 def fault_of(path: Path, root: Path, reason: str) -> Fault:
-    """What is wrong with a file or folder somewhere in the folder ``root``."""
-    return Fault(path.relative_to(root).as_posix(), path, reason)
+    """What is wrong with a file or folder somewhere in the folder ``root``, or with that itself."""
+    return Fault(path.relative_to(root).as_posix() if path != root else shown_name(root), path, reason)
 
 
 def file_sample(path: Path, root: Path, class_name: str, defect: str = GOOD, mask: Path | None = None) -> Sample:

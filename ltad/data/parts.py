@@ -75,9 +75,9 @@ def parts_of(folder: Path, root: Path) -> Parts:
     rest = _pile([each.image for each, train in zip(seen, is_train, strict=True) if not train], folder).with_masks()
     faults = [fault_of(folder / name, root, reason) for name, reason in (*good.refused, *rest.refused)]
     masks: dict[Path, Path] = {}
-    places = {each.place: each.image for each in seen}
+    marked = {each.path: each.image for each in seen}
     for truth in named(folder, MASK_NAMES):
-        found, wrong = masks_of(places, truth, root, place=place_of)
+        found, wrong = masks_of(marked, truth, root, place=place_of)
         masks, faults = masks | found, faults + wrong
     for part in (*learning, *testing):
         if image_files(part):
@@ -101,30 +101,30 @@ def flat_parts(folder: Path) -> Parts:
 def place_of(path: PurePath) -> PurePath:
     """The path of a photograph or a mask below its class, with the kind that is seen on it in front.
 
-    “NG/7.png” is “defective/7.png”, and “NG/crack/7.png” is “crack/7.png”; one in no folder has no kind.
+    “NG/7.png” and “7.png” are “defective/7.png”, and “NG/crack/7.png” is “crack/7.png”.
     """
-    first, *rest = path.parts
-    if not rest:
-        return path
+    *folders, name = path.parts
+    first, *rest = folders or [DEFECTIVE]
+    if first.lower() in GOOD_NAMES:
+        return PurePath(GOOD, *rest, name)
     if first.lower() in DEFECTIVE_NAMES:
-        return PurePath(*rest) if len(rest) > 1 else PurePath(DEFECTIVE, *rest)
-    return PurePath(GOOD if first.lower() in GOOD_NAMES else first, *rest)
+        return PurePath(*(rest or [DEFECTIVE]), name)
+    return path
 
 
 class _Seen(NamedTuple):
-    """An image file, what is seen on it, and where its mask would lie."""
+    """An image file, what is seen on it, and its path below the folder of such folders."""
 
     kind: str
-    place: PurePath
+    path: PurePath
     image: Path
 
 
 def _by_kind(part: Path) -> list[_Seen]:
     """The images in the folders of a folder, but of those that hold masks."""
     folders = [path for path in visible(part) if path.is_dir() and path.name.lower() not in MASK_NAMES]
-    images = [image for folder in folders for image in images_below(folder)]
-    places = [place_of(image.relative_to(part)) for image in images]
-    return [_Seen(place.parts[0], place, image) for place, image in zip(places, images, strict=True)]
+    paths = {image: image.relative_to(part) for folder in folders for image in images_below(folder)}
+    return [_Seen(place_of(path).parts[0], path, image) for image, path in paths.items()]
 
 
 def _pile(images: Sequence[Path], folder: Path) -> Pile:

@@ -99,7 +99,6 @@ def evaluate(
         if not scored.labels.size:
             continue
         figures, draws[name] = _measure(scored, predictor)
-        figures["n_broken"] = len(own) - scored.labels.size
         rows[name] = {"n_train": card_class.n_train, "group": card_class.group, **figures, "harmless": None}
         if harmless:
             rows[name]["harmless"], changed_draws[name] = _measure_changed(own, predictor, auto, told)

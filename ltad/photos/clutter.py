@@ -3,6 +3,7 @@
 The one list, for folders and archives alike.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ FULL_SCALE = "full_scale"  # the text in these PNGs that says what value white s
 
 
 def is_clutter(parts: Sequence[str]) -> bool:
-    """Whether a file of this path, from what a person gave on, is hidden or a system's own; links up are neither."""
+    """Whether a file or folder of this path, from what a person gave on, is hidden or a system's own."""
     hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
     systems = any(part.lower() in _SYSTEM_FOLDERS for part in parts)
     return hidden or systems or (parts or [""])[-1].lower() in _SYSTEM_FILES
@@ -41,8 +42,14 @@ def _says_its_scale(path: Path) -> bool:
 def photographs_below(folder: Path, suffixes: frozenset[str]) -> list[Path]:
     """Every file below a folder whose name ends like a photograph's, by path; clutter and results are passed over.
 
-    Links to folders are not followed, or one that leads up would never end; the folder itself may be one.
+    Links to folders are followed, but not up, and no folder is entered twice.
     """
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-    own = (path for path in found if not is_clutter(path.relative_to(folder).parts) and not path.is_dir())
-    return sorted(path for path in own if not is_result(path))
+    real = folder.resolve()
+    entered, found = {real, *real.parents}, []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        inside = {Path(place, name).resolve(): name for name in sorted(folders, reverse=True) if not is_clutter([name])}
+        folders[:] = [name for own, name in inside.items() if own not in entered]
+        entered |= inside.keys()
+        named = (Path(place, name) for name in files if not is_clutter([name]))
+        found += [path for path in named if path.suffix.lower() in suffixes and not is_result(path)]
+    return sorted(found)

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -20,21 +20,27 @@ LOSSY_LIMIT = 64
 
 
 def pair_masks(
-    images: Sequence[PurePath], masks: Sequence[PurePath], suffix: str = MASK, *, beside: bool
+    images: Sequence[PurePath],
+    masks: Sequence[PurePath],
+    suffix: str = MASK,
+    *,
+    beside: bool,
+    place: Callable[[PurePath], PurePath] = PurePath,
 ) -> tuple[dict[int, int], list[tuple[int, str]]]:
     """Pair images with their masks: those of the same stem, with or without the suffix.
 
-    beside: whether a mask marks images of its own folder only; otherwise the folders are not compared.
+    beside: whether a mask marks images of its own folder only; otherwise the folders are not compared. place: gives the
+    paths that are compared, where other names may stand for one folder.
     Returns the mask of each image that has one, as indices, and the masks that mark none, each with the reason.
     """
     owners: dict[PurePath, list[int]] = {}
     for index, image in enumerate(images):
-        owners.setdefault(_key(image, image.stem, beside), []).append(index)
+        owners.setdefault(_key(place(image), image.stem, beside), []).append(index)
     pairs: dict[int, int] = {}
     problems = []
     for index, mask in enumerate(masks):
         stems = mask.stem, mask.stem.removesuffix(suffix)
-        own = next((found for stem in stems if (found := owners.get(_key(mask, stem, beside)))), [])
+        own = next((found for stem in stems if (found := owners.get(_key(place(mask), stem, beside)))), [])
         if not own:
             problems.append((index, f"The mask “{mask}” has no image. {how_to_name(suffix)}"))
         elif len(own) > 1:
