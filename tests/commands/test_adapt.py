@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ltad.__main__ import main
+from ltad.checkpoint.folder import read_card
 from tests.toys import rings
 
 
@@ -52,4 +53,5 @@ def test_the_command_adapts_and_names_what_it_leaves_out(
     assert summary["parent"]["name"] == "toy"
     assert json.loads((tmp_path / "changes.json").read_text()) == summary["changes"]
     assert summary["changes"]["after"]["image_auroc"] is None and len(summary["changes"]["after"]["good"]) == 5
+    assert read_card(tmp_path / "new").data.broken == ("broken.png",)
     assert "Adapted from: toy" in (tmp_path / "new" / "README.md").read_text()
