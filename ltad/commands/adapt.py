@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|ZIP",
         help="defective ones, only to measure with; X_mask marks those of X",
     )
-    add_skip_broken(parser, "the same, but they are listed before the training only")
+    add_skip_broken(parser, "so, too, but they are listed before the training only")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what changed as JSON, too")
     parser.add_argument("--seed", type=int, default=0)
     add_harmless(parser)

@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
     telling = "tell the class or predict it; a NAME is that of the class of --normal, and is told"
     parser.add_argument("--class-name", default=GIVEN, metavar="given|auto|NAME", help=telling)
-    add_skip_broken(parser, "the same, but it ends as a failure")
+    add_skip_broken(parser, "so, too, but as a failure")
     again = "measure the same images once more, each mildly changed as another camera or program would"
     parser.add_argument("--harmless", action="store_true", help=again)
     passing = "count, too, how many good images of products that it does not know pass for known ones"

@@ -46,8 +46,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 
 def add_skip_broken(parser: argparse.ArgumentParser, otherwise: str) -> None:
-    """That files may be left out; otherwise: what is done if not."""
-    skip = f"go on without files that cannot be used, and list them at the end; left out: {otherwise}"
+    """That files may be left out; otherwise: what is done where it is not said."""
+    skip = f"go on without files that cannot be used, and list them at the end; without this, {otherwise}"
     parser.add_argument("--skip-broken", action="store_true", help=skip)
 
 

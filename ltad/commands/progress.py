@@ -104,3 +104,4 @@ class Bars:
         """End the current bar."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None

@@ -69,21 +69,16 @@ def parts_of(folder: Path, root: Path) -> Parts:
     split = is_split(folder)
     learning = named(folder, TRAIN) if split else [folder]
     testing = named(folder, TEST) if split else []
-    seen = [each for part in (*learning, *testing) for each in _by_kind(part)]
-    is_train = [kind == GOOD and any(image.is_relative_to(part) for part in learning) for kind, _, image in seen]
-    good = _pile([each.image for each, train in zip(seen, is_train, strict=True) if train], folder).good()
-    rest = _pile([each.image for each, train in zip(seen, is_train, strict=True) if not train], folder).with_masks()
-    faults = [fault_of(folder / name, root, reason) for name, reason in (*good.refused, *rest.refused)]
-    masks: dict[Path, Path] = {}
-    marked = {each.path: each.image for each in seen}
-    for truth in named(folder, MASK_NAMES):
-        found, wrong = masks_of(marked, truth, root, place=place_of)
-        masks, faults = masks | found, faults + wrong
-    for part in (*learning, *testing):
-        if image_files(part):
-            reason = "Photographs lie directly in it, not in a folder that says whether they are good. Move them there."
-            faults.append(fault_of(part, root, reason))
-    kinds = {each.image: each.kind for each in seen}
+    seen, tested = ([each for part in parts for each in _by_kind(part)] for parts in (learning, testing))
+    good = _pile([each.image for each in seen if each.kind == GOOD], folder).good()
+    others = [each for each in seen if each.kind != GOOD] + tested
+    rest = _pile([each.image for each in others], folder).with_masks()
+    masks, faults = _masks(folder, root, [*seen, *tested])
+    faults += [fault_of(folder / name, root, reason) for name, reason in (*good.refused, *rest.refused)]
+    astray = [part for part in (*learning, *testing) if image_files(part)]
+    reason = "Photographs lie directly in it, not in a folder that says whether they are good. Move them there."
+    faults += [fault_of(part, root, reason) for part in astray]
+    kinds = {each.image: each.kind for each in others}
     test = tuple((kinds[each.path], _masked(each, kinds[each.path], masks)) for each in rest.photographs)
     return Parts(good.photographs, test, tuple(faults), split)
 
@@ -101,14 +96,15 @@ def flat_parts(folder: Path) -> Parts:
 def place_of(path: PurePath) -> PurePath:
     """The path of a photograph or a mask below its class, with the kind that is seen on it in front.
 
-    “NG/7.png” and “7.png” are “defective/7.png”, and “NG/crack/7.png” is “crack/7.png”.
+    “NG/7.png” and “7.png” are “defective/7.png”, and “NG/crack/7.png” is “crack/7.png”; nothing in “NG” is good.
     """
     *folders, name = path.parts
     first, *rest = folders or [DEFECTIVE]
     if first.lower() in GOOD_NAMES:
         return PurePath(GOOD, *rest, name)
     if first.lower() in DEFECTIVE_NAMES:
-        return PurePath(*(rest or [DEFECTIVE]), name)
+        is_kind = rest and rest[0].lower() not in GOOD_NAMES | DEFECTIVE_NAMES
+        return PurePath(*(rest if is_kind else [DEFECTIVE, *rest]), name)
     return path
 
 
@@ -125,6 +121,23 @@ def _by_kind(part: Path) -> list[_Seen]:
     folders = [path for path in visible(part) if path.is_dir() and path.name.lower() not in MASK_NAMES]
     paths = {image: image.relative_to(part) for folder in folders for image in images_below(folder)}
     return [_Seen(place_of(path).parts[0], path, image) for image, path in paths.items()]
+
+
+def _masks(folder: Path, root: Path, seen: Sequence[_Seen]) -> tuple[dict[Path, Path], list[Fault]]:
+    """The masks in a class's folders of masks by their images, and what is wrong with them; those of good ones are not.
+
+    A mask that may be of a defective or of a good image by its name is of the defective one.
+    """
+    good, defective = (
+        {each.path: each.image for each in seen if (each.kind == GOOD) is wanted} for wanted in (True, False)
+    )
+    pairs: dict[Path, Path] = {}
+    faults: list[Fault] = []
+    for truth in named(folder, MASK_NAMES):
+        found, wrong = masks_of(defective, truth, root, place=place_of)
+        of_none = {fault.path for fault in masks_of(good, truth, root, place=place_of)[1]}
+        pairs, faults = pairs | found, faults + [fault for fault in wrong if fault.path in of_none]
+    return pairs, faults
 
 
 def _pile(images: Sequence[Path], folder: Path) -> Pile:

@@ -1,5 +1,6 @@
 """Folders as people have them, a table: what lies in a folder, and what is read from it."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ltad.data import Dataset
+from ltad.data.held_out import SHARE
 from ltad.data.parts import DEFECTIVE_NAMES, GOOD_NAMES
 from ltad.data.sources import list_dataset, open_dataset
 from ltad.errors import DatasetError
+from ltad.photos.masks import LOSSY_LIMIT
 
 
 def lay(root: Path, *names: str) -> Path:
@@ -66,6 +69,7 @@ FOLDERS = {  # what lies in a folder called “parts”, and what is read: + whe
         ["OK/0-4.png", "NG/crack/0.png", "NG/dent/0-1.png", "NG/7.png"],
         {"parts": "4, 1 good, 1 defective, 1 crack, 2 dent"},
     ),
+    "OK in NG": (["OK/0-4.png", "NG/OK/0.png", "NG/bad/0.png"], {"parts": "4, 1 good, 2 defective"}),
     "masks of kinds": (
         ["good/0-4.png", "crack/0-1.png", "dent/0.png", "ground_truth/crack/0-1_mask.png", "ground_truth/dent/0.png"],
         {"parts": "4, 1 good, 2 crack*, 1 dent*"},
@@ -77,6 +81,7 @@ FOLDERS = {  # what lies in a folder called “parts”, and what is read: + whe
     ),
     "masks by another name": (["OK/0-4.png", "NG/0.png", "masks/ng/0_mask.png"], {"parts": "4, 1 good, 1 defective*"}),
     "masks all together": (["OK/0-4.png", "NG/8.png", "masks/8.png"], {"parts": "4, 1 good, 1 defective*"}),
+    "masks together, names of both": (["OK/0-4.png", "NG/0.png", "masks/0.png"], {"parts": "4, 1 good, 1 defective*"}),
     "masks beside": (["OK/0-4.png", "NG/8.png", "NG/8_mask.png"], {"parts": "4, 1 good, 1 defective*"}),
     "masks of good ones": (
         ["OK/0-4.png", "NG/8.png", "masks/OK/0-4.png", "masks/NG/8.png"],
@@ -237,3 +242,21 @@ def test_results_of_an_inspection_are_not_learned_from(tmp_path: Path) -> None:
     for name in ("0_map.png", "0_overlay.png"):
         Image.new("RGB", (24, 16)).save(tmp_path / "OK" / "results" / name)
     assert read(open_dataset(str(tmp_path))) == {tmp_path.name: "4, 1 good"}
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "folders.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (`.*`) \| (.*) \|$", PAGE, flags=re.M)
+
+
+@pytest.mark.parametrize(("inside", "said"), ROWS)
+def test_the_page_on_folders_says_what_is_read(inside: str, said: str, tmp_path: Path) -> None:
+    dataset = open_dataset(str(lay(tmp_path / "parts", *re.findall(r"`(.*?)`", inside))))
+    found = [f"{name}: {parts.replace(', ', '; ', 1)}" for name, parts in read(dataset).items()]
+    assert "; ".join(found).replace("*", " (masks)").replace("+", " (some masks)") == said
+
+
+def test_the_page_on_folders_names_the_choices_that_were_made() -> None:
+    words = {word.lower() for word in re.findall(r"`(\w+)`", PAGE.partition("| in the folder")[0])}
+    assert words >= GOOD_NAMES and len(words & DEFECTIVE_NAMES) >= 6 and len(ROWS) > 10
+    assert SHARE == 5 and "one in five is, rounded down" in PAGE
+    assert f"every value over {LOSSY_LIMIT} of 255" in PAGE
