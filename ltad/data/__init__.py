@@ -23,7 +23,7 @@ class Sample:
     read: gives the RGB image, upright.
     read_mask: gives the ground truth of an anomalous image, (H, W) bool in its own pixels; None where there is none.
     A normal image has nothing to mark.
-    file: where on disk somebody put it, and its mask, who may have put something else there; None: rendered, installed.
+    file: where it and its mask lie, if somebody put them there, so that it is worth a look; None: rendered, installed.
     """
 
     name: str

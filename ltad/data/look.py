@@ -12,7 +12,7 @@ LOOK = Stage("look")
 
 
 def look_at(dataset: Dataset, progress: Progress) -> Dataset:
-    """Decode each photograph and each mask once; what cannot be used becomes a fault, and the rest is returned.
+    """Read each photograph and each mask once; what cannot be used becomes a fault, and the rest is returned.
 
     A photograph whose mask cannot be used stays, without it. What is rendered or installed needs no look. One picture
     at a time is in memory; more at once would not be quicker, as the decoder takes one at a time.

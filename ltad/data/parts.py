@@ -48,17 +48,12 @@ class Parts(NamedTuple):
 
 def is_sorted(folder: Path) -> bool:
     """Whether a folder is one class: its good photographs have a folder of their own, in “train” or directly."""
-    return is_split(folder) or bool(named(folder, GOOD_NAMES))
+    return is_split(folder) or bool(_named(folder, GOOD_NAMES))
 
 
 def is_split(folder: Path) -> bool:
     """Whether the good photographs to learn from are told from those to test with."""
-    return any(named(part, GOOD_NAMES) for part in named(folder, TRAIN))
-
-
-def named(folder: Path, names: frozenset[str]) -> list[Path]:
-    """The folders in a folder that have one of these names, in any letter case."""
-    return [path for path in visible(folder) if path.name.lower() in names and path.is_dir()]
+    return any(_named(part, GOOD_NAMES) for part in _named(folder, TRAIN))
 
 
 def parts_of(folder: Path, root: Path) -> Parts:
@@ -67,8 +62,8 @@ def parts_of(folder: Path, root: Path) -> Parts:
     Defective ones among those to learn from are for testing. root: of the data set, from which faults are named.
     """
     split = is_split(folder)
-    learning = named(folder, TRAIN) if split else [folder]
-    testing = named(folder, TEST) if split else []
+    learning = _named(folder, TRAIN) if split else [folder]
+    testing = _named(folder, TEST) if split else []
     seen, tested = ([each for part in parts for each in _by_kind(part)] for parts in (learning, testing))
     good = _pile([each.image for each in seen if each.kind == GOOD], folder).good()
     others = [each for each in seen if each.kind != GOOD] + tested
@@ -108,6 +103,11 @@ def place_of(path: PurePath) -> PurePath:
     return path
 
 
+def _named(folder: Path, names: frozenset[str]) -> list[Path]:
+    """The folders in a folder that have one of these names, in any letter case."""
+    return [path for path in visible(folder) if path.name.lower() in names and path.is_dir()]
+
+
 class _Seen(NamedTuple):
     """An image file, what is seen on it, and its path below the folder of such folders."""
 
@@ -133,7 +133,7 @@ def _masks(folder: Path, root: Path, seen: Sequence[_Seen]) -> tuple[dict[Path, 
     )
     pairs: dict[Path, Path] = {}
     faults: list[Fault] = []
-    for truth in named(folder, MASK_NAMES):
+    for truth in _named(folder, MASK_NAMES):
         found, wrong = masks_of(defective, truth, root, place=place_of)
         of_none = {fault.path for fault in masks_of(good, truth, root, place=place_of)[1]}
         pairs, faults = pairs | found, faults + [fault for fault in wrong if fault.path in of_none]

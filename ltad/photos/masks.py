@@ -68,11 +68,12 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
 
     Background is what is black or fully transparent; where nothing is, the colour of a palette's first entry (a GIF's:
     of its background). A drawing in black alone on a transparent ground is what is marked. In a file that keeps its
-    values every one over 0 counts, so that labels of 1, 2 and 3 do; in one that does not (``LOSSY``), those over
+    values every one over 0 counts, so that labels of 1, 2 and 3 do; in one that does not, those over
     ``LOSSY_LIMIT``.
 
     Raises:
-        DatasetError: it is no image, or one of another size; the sentence does not name it.
+        DatasetError: it is no image, one of another size, or a lossy one of small values alone; the sentence does not
+            name it.
     """
     try:
         content = content_of(path)
@@ -100,6 +101,9 @@ def _marked(image: Image.Image, limit: int) -> np.ndarray:
     marked = opaque & ~black
     if not opaque.all():
         return marked if marked.any() else opaque
+    if limit and not marked.any() and rgba[..., :3].any():
+        reason = f"The mask has no value over {limit}, and its format does not keep smaller ones."
+        raise DatasetError(f"{reason} Save it as PNG.")
     if image.mode == "P" and marked.all():
         own = np.asarray(image.convert("RGB"))
         marked = (own != _ground(image)).any(axis=2)

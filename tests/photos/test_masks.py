@@ -63,6 +63,7 @@ MASKS: dict[str, tuple[str, Callable[[], Image.Image], dict]] = {  # the ending,
     "opaque with alpha": (".png", lambda: coloured((0, 0, 0, 255), (255, 255, 255, 255)), {}),
     "grey with alpha": (".png", lambda: coloured((0, 0), (90, 255)), {}),
     "transparent as WebP": (".webp", lambda: coloured((0, 0, 0, 0), (255, 0, 0, 255)), {"quality": 80}),
+    "black on transparent as WebP": (".webp", lambda: coloured((255, 255, 255, 0), (0, 0, 0, 255)), {"quality": 80}),
     "CMYK": (".tif", lambda: grey().convert("RGB").convert("CMYK"), {}),
 }
 
@@ -91,9 +92,14 @@ def test_lossy_files_do_not_grow(ending: str, how: dict, quality: int, value: in
 @given(value=st.integers(0, 255), ending=st.sampled_from([".png", ".jpg"]))
 def test_the_limits(value: int, ending: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A plain picture is not changed by being saved: every value over 0 of a lossless file, over 64 of a lossy one."""
-    path = tmp_path_factory.mktemp("limits") / f"plain{ending}"
-    found = marks(Image.new("L", (WIDTH, HEIGHT), value), path)
-    assert found.all() == found.any() == (value > (0 if ending == ".png" else LOSSY_LIMIT))
+    path, limit = tmp_path_factory.mktemp("limits") / f"plain{ending}", 0 if ending == ".png" else LOSSY_LIMIT
+    plain = Image.new("L", (WIDTH, HEIGHT), value)
+    if 0 < value <= limit:
+        with pytest.raises(DatasetError, match=r"no value over 64, .* Save it as PNG\."):
+            marks(plain, path)
+    else:
+        found = marks(plain, path)
+        assert found.all() == found.any() == (value > limit)
 
 
 def test_a_mask_of_one_colour_is_whole_or_empty(tmp_path: Path) -> None:
