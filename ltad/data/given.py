@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from ltad.data import Dataset, Fault
+from ltad.data import DEFECTIVE, GOOD, Dataset, Fault
 from ltad.data.held_out import in_words
 from ltad.data.listing import existing_folder, images_below, masks_of, shown_name
 from ltad.data.parts import DEFECTIVE_NAMES, GOOD_NAMES, MASK_NAMES, Parts, place_of
@@ -21,12 +21,13 @@ def given_dataset(normal: Path, abnormal: Path | None, masks: Path | None, class
     folder of good ones, or of the one that it is in where it is called “OK” or the like.
 
     Raises:
-        DatasetError: a folder is missing, or there is no good photograph.
+        DatasetError: a folder is missing, or one of good or of defective photographs holds none.
     """
     good, wrong = _good(existing_folder(normal), [existing_folder(each) for each in (abnormal, masks) if each])
     test, also = _defective(abnormal, masks) if abnormal else ([], [])
-    if not good:
-        raise DatasetError(f"“{normal}” holds no photographs. Give the folder of good ones.")
+    for folder, found, kind in ((normal, good, "good"), (abnormal, test, "defective")):
+        if folder and not found:
+            raise DatasetError(f"“{folder}” holds no photographs. Give the folder of {kind} ones.")
     parts, held_out = Parts(tuple(good), tuple(test), (*wrong, *also), is_split=False).held_out()
     name = class_name or _class_name(normal)
     known, tested = parts.samples(name)
@@ -62,10 +63,16 @@ def _defective(folder: Path, masks: Path | None) -> tuple[list[tuple[str, Photog
     paths = {PurePath(each.path.relative_to(folder)): each.path for each in pile.photographs}
     marked: dict[Path, Path] = {}
     if masks:
-        marked, wrong = masks_of(paths, masks, masks, place=place_of)
+        marked, wrong = masks_of(paths, masks, masks, place=_place)
         faults += [fault._replace(name=f"{MASKS}/{fault.name}") for fault in wrong]
-    kinds = {image: place_of(path).parts[0] for path, image in paths.items()}
+    kinds = {image: _place(path).parts[0] for path, image in paths.items()}
     return [(kinds[p.path], p._replace(mask=p.mask or marked.get(p.path))) for p in pile.photographs], faults
+
+
+def _place(path: PurePath) -> PurePath:
+    """As ``place_of``, where nothing is good, whatever its folder is called."""
+    place = place_of(path)
+    return PurePath(DEFECTIVE, path) if place.parts[0] == GOOD else place
 
 
 def _photograph(image: Path, folder: Path, first: str) -> Photograph:

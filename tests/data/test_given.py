@@ -7,6 +7,7 @@ import pytest
 
 from ltad.__main__ import main
 from ltad.data.given import given_dataset
+from ltad.data.sources import open_dataset
 from ltad.errors import DatasetError
 from tests.data.test_layouts import lay, read
 
@@ -31,8 +32,6 @@ def test_masks_lie_together_or_by_kind(names: list[str], tmp_path: Path) -> None
 
 def test_the_same_are_held_out_as_from_one_folder(tmp_path: Path) -> None:
     """Or a checkpoint would be tested with what it learned."""
-    from ltad.data.sources import open_dataset
-
     root = lay(tmp_path / "bolt", "OK/0-19.png", "NG/0.png")
     paths = [
         {sample.file.path for sample in dataset.train if sample.file}
@@ -49,6 +48,12 @@ def test_defective_ones_among_the_good_are_not_learned_from(tmp_path: Path) -> N
     assert fault[:2] == ("normal/NG", root / "NG") and "among good photographs" in fault.reason
 
 
+def test_nothing_among_the_defective_ones_is_good(tmp_path: Path) -> None:
+    good, bad = lay(tmp_path / "bolt", "0.png"), lay(tmp_path / "bad", "ok/0.png", "normal/0.png", "NG/dent/0.png")
+    dataset = given_dataset(good, bad, lay(tmp_path / "masks", "ok/0.png"), None)
+    assert read(dataset) == {"bolt": "1, 1 dent, 2 defective+"} and not dataset.faults
+
+
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     good = lay(tmp_path / "good", "0.png")
     with pytest.raises(DatasetError, match=r"There is no folder “.*absent”"):
@@ -56,6 +61,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty” holds no photographs\. Give the folder of good ones\."):
         given_dataset(tmp_path / "empty", None, None, None)
+    with pytest.raises(DatasetError, match=r"empty” holds no photographs\. Give the folder of defective ones\."):
+        given_dataset(good, tmp_path / "empty", None, None)
     bad, masks = lay(tmp_path / "bad", "0.png"), lay(tmp_path / "masks", "1.png")
     with pytest.raises(DatasetError, match=r"masks/1\.png”: The mask “1\.png” has no image"):
         given_dataset(good, bad, masks, None).whole()
