@@ -1,7 +1,7 @@
 """What is known of a checkpoint without its tensors: data, classes, configuration, calibration, figures."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -39,7 +39,7 @@ class ClassCard:
 
 @dataclass(frozen=True, kw_only=True)
 class DataCard:
-    """What a checkpoint was trained on."""
+    """What a checkpoint was trained on; broken: the files of it, by their names there, that could not be used."""
 
     name: str
     imbalance: str
@@ -47,20 +47,24 @@ class DataCard:
     split_hash: str
     licence: str
     command: str
+    broken: tuple[str, ...] = ()
 
     @property
     def base(self) -> str:
         """The data set that came first, before any class was added."""
         return self.name.split(AND)[0]
 
-    def with_images(self, class_name: str, images: str, *, is_new: bool, command: str) -> Self:
-        """The data with images of one class added, which the hash ``images`` tells from others."""
+    def with_images(
+        self, class_name: str, images: str, *, is_new: bool, command: str, broken: Sequence[str] = ()
+    ) -> Self:
+        """The data with images of one class added, which the hash ``images`` tells from others, but the broken ones."""
         return replace(
             self,
             name=f"{self.name}{AND}{class_name}" if is_new else self.name,
             split_hash=hashlib.sha256(f"{self.split_hash}/{images}".encode()).hexdigest()[:16],
             licence=self.licence and f"{self.licence}; of the added images: their owner's",
             command=command,
+            broken=(*self.broken, *broken),
         )
 
 

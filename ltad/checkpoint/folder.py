@@ -106,7 +106,7 @@ def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
             config=LTADConfig.from_dict(values["config"]),
             foundation=build_section(Fingerprint, values["foundation"], "foundation"),
             classes=tuple(build_section(ClassCard, c, "classes") for c in values["classes"]),
-            data=build_section(DataCard, values["data"], "data"),
+            data=build_section(DataCard, {"broken": []} | values["data"], "data"),
             parent=None if values["parent"] is None else build_section(Parent, values["parent"], "parent"),
             levels={name: Levels(float(low), float(high)) for name, (low, high) in values.get(LEVELS, {}).items()},
         )
@@ -161,11 +161,16 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
         "config": card.config.to_dict(),
         "foundation": card.foundation.to_dict(),
         "classes": [vars(c) for c in card.classes],
-        "data": vars(card.data),
+        "data": _data_values(card.data),
         "calibration": values_of(card.calibration),
         "parent": card.parent and vars(card.parent),
     } | ({LEVELS: dict(card.levels)} if card.levels else {})
     write_text(card.path / CONFIG, json.dumps(values, indent=1, ensure_ascii=False))
+
+
+def _data_values(data: DataCard) -> dict[str, Any]:
+    """As they are written; where nothing was broken nothing is said of it, as in every checkpoint of before."""
+    return {key: value for key, value in vars(data).items() if key != "broken" or value}
 
 
 def add_metrics(folder: Path, table: dict[str, Any]) -> None:

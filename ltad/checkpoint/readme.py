@@ -69,13 +69,14 @@ def _figures(card: CheckpointCard) -> list[EvalResult]:
 
 def _what(card: CheckpointCard) -> str:
     data = card.data
+    broken = f"- Left out, as it could not be used: {', '.join(data.broken)}.\n" if data.broken else ""
     parent = f"- Adapted from: {card.parent.name}, sha256 `{card.parent.sha256}`.\n" if card.parent else ""
     return (
         f"An LTAD checkpoint (Ho, Peng, Vasconcelos, CVPR 2024, re-implemented) on the frozen foundation model "
         f"`{card.foundation.name}` ({card.foundation.image_size} px, sha256 `{card.foundation.sha256[:16]}…`).\n\n"
         f"{parent}- Data: {data.name}, imbalance `{data.imbalance}`, class order {data.order}, "
         f"split `{data.split_hash}`.\n"
-        f"- Licence of the data: {data.licence or 'not stated; ask the owner of the data'}.\n"
+        f"{broken}- Licence of the data: {data.licence or 'not stated; ask the owner of the data'}.\n"
         f"- Tensors: {(card.path / TENSORS).stat().st_size / 1e6:.1f} MB, sha256 `{card.sha256()}`."
     )
 
@@ -102,8 +103,11 @@ def _classes(card: CheckpointCard) -> str:
 
 
 def _more(metrics: dict) -> list[str]:
-    """What harmless change does to the figures, and how many strangers are taken for known, where that was measured."""
+    """What the figures are not of; what harmless change does to them, and how many strangers pass, where measured."""
     said = []
+    unmarked = {name: row.get("n_unmarked") for name, row in metrics.get("classes", {}).items() if row["pixel_auroc"]}
+    if counts := [f"{count} of {name}" for name, count in unmarked.items() if count]:
+        said += ["", f"Defective test images without a mask, in no pixel figure: {', '.join(counts)}."]
     if changed := _after_change(metrics):
         auroc, alarms, found = (percent(changed[key]) for key in ("image_auroc", "false_alarms", "found"))
         figures = f"image AUROC {auroc}, false alarms {alarms}, found {found}"

@@ -13,6 +13,7 @@ from ltad.commands.options import (
     add_checkpoint,
     add_features,
     add_harmless,
+    add_skip_broken,
     harmless_set,
     open_features,
     open_predictor,
@@ -48,6 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|ZIP",
         help="defective ones, only to measure with; X_mask marks those of X",
     )
+    add_skip_broken(parser, "so, too, but they are listed before the training only")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what changed as JSON, too")
     parser.add_argument("--seed", type=int, default=0)
     add_harmless(parser)
@@ -73,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
                 if each.remarks:
                     print(f"look at “{each.name}”: it {', and it '.join(each.remarks)}", file=sys.stderr)
             good = check.pile
-        for refusal in (*good.refused, *defective.refused):
+        refused = (*good.refused, *defective.refused)
+        for refusal in refused:
             told.leave_out(refusal)
         normal, anomalous = (
             [photograph_sample(each, options.class_name, defect) for each in sorted(pile.photographs)]
@@ -90,6 +93,7 @@ def run(options: argparse.Namespace) -> int:
             command=options.command_line,
             start=options.start,
             harmless=harmless_set(parent.card.config, options).harmless,
+            broken=[refusal.name for refusal in refused],
             resume=options.resume,
             store=store,
             progress=told,
@@ -104,4 +108,6 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(summarise(checkpoint.card) | {"changes": changes}))
     else:
         print(f"wrote {options.output}\n{in_words(changes)}")
+        for refusal in refused if options.skip_broken else ():
+            told.leave_out(refusal)
     return DONE

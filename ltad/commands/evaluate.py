@@ -4,18 +4,23 @@ import argparse
 import json
 from pathlib import Path
 
-from ltad.commands import DONE
-from ltad.commands.options import SOURCES, add_checkpoint, add_sources, open_predictor
+from ltad.commands import DONE, FAILED
+from ltad.commands.options import SOURCES, add_checkpoint, add_skip_broken, add_sources, list_data, open_predictor
 from ltad.commands.progress import Bars
-from ltad.data.sources import open_dataset
+from ltad.data.sources import list_dataset
 from ltad.evaluation.table import evaluate, format_table, write_metrics
+from ltad.photos.pile import Refusal
+
+GIVEN, AUTO = "given", "auto"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What is measured on what."""
     add_sources(parser)
     add_checkpoint(parser)
-    parser.add_argument("--class-name", default="given", choices=("given", "auto"), help="tell the class or predict it")
+    telling = "tell the class or predict it; a NAME is that of the class of --normal, and is told"
+    parser.add_argument("--class-name", default=GIVEN, metavar="given|auto|NAME", help=telling)
+    add_skip_broken(parser, "so, too, but as a failure")
     again = "measure the same images once more, each mildly changed as another camera or program would"
     parser.add_argument("--harmless", action="store_true", help=again)
     passing = "count, too, how many good images of products that it does not know pass for known ones"
@@ -24,20 +29,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, and print the table."""
-    dataset = open_dataset(*options.data)
-    strangers = open_dataset(*options.strangers) if options.strangers else None
+    """Measure, and print the table; files that cannot be used are named, and the others are measured."""
+    name = options.class_name
+    dataset = list_data(options, None if name in (GIVEN, AUTO) else name)
+    strangers = list_dataset(*options.strangers) if options.strangers else None
     bars, predictor = Bars(), open_predictor(options)
+    faults = [*dataset.faults, *(strangers.faults if strangers else ())]
     table = evaluate(
         dataset,
         predictor,
-        auto=options.class_name == "auto",
+        auto=name == AUTO,
         harmless=options.harmless,
         strangers=strangers,
+        tell=faults.append,
         progress=bars,
     )
     bars.close()
     if options.output:
         write_metrics(table, options.output)
     print(json.dumps(table) if options.json else format_table(table))
-    return DONE
+    for fault in faults:
+        bars.leave_out(Refusal(str(fault.path), fault.reason))
+    return FAILED if faults and not options.skip_broken else DONE

@@ -11,14 +11,15 @@ from tqdm import tqdm
 from ltad.commands import DONE, FAILED
 from ltad.commands.options import add_checkpoint, open_predictor
 from ltad.errors import LTADError
-from ltad.inspection.pictures import full_scale, overlay, save_map
+from ltad.inspection.pictures import full_scale, overlay, save_map, save_result
 from ltad.inspection.predictor import AUTO, Predictor
+from ltad.photos.clutter import MAP, OVERLAY
 from ltad.photos.gather import files_below
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What is judged by what, and where the pictures go."""
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of files")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of them")
     add_checkpoint(parser)
     parser.add_argument("--class-name", default=AUTO, metavar="NAME|auto")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write STEM_map.png and STEM_overlay.png there")
@@ -49,9 +50,9 @@ def _line(predictor: Predictor, file: Path, stem: str, options: argparse.Namespa
         if options.output:
             options.output.mkdir(parents=True, exist_ok=True)
             threshold = prediction.judgement.threshold
-            picture = overlay(prediction.photo.image, prediction.anomaly_map, threshold)
-            picture.save(options.output / f"{stem}_overlay.png")
-            save_map(prediction.anomaly_map, options.output / f"{stem}_map.png", full_scale(threshold))
+            picture, scale = overlay(prediction.photo.image, prediction.anomaly_map, threshold), full_scale(threshold)
+            save_result(picture, options.output / f"{stem}{OVERLAY}", scale)
+            save_map(prediction.anomaly_map, options.output / f"{stem}{MAP}", scale)
     except (LTADError, OSError) as error:
         return {"error": str(error)}
     return prediction.report()

@@ -8,13 +8,16 @@ from typing import Any
 
 from ltad.config import HARMLESS_OFF, HarmlessConfig, LTADConfig
 from ltad.data import Dataset
+from ltad.data.given import given_dataset
 from ltad.data.longtail import long_tail, read_split
-from ltad.data.sources import open_dataset
+from ltad.data.look import look_at
+from ltad.data.sources import list_dataset
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Store
 from ltad.foundation.store import FeatureFolder
 from ltad.inspection.predictor import Predictor
 from ltad.machine import AUTO, DEVICES
+from ltad.progress import Progress
 
 SOURCES: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "DIR|demo|elpv"}  # of an option for data sets
 
@@ -22,6 +25,7 @@ SOURCES: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "DIR|dem
 def add_data(parser: argparse.ArgumentParser) -> None:
     """A data set, and how long its tail is to be."""
     add_sources(parser)
+    parser.add_argument("--class-name", metavar="NAME", help="with --normal: of the class; left out: the folder's")
     parser.add_argument(
         "--imbalance", default="none", metavar="none|expN|stepN[-reverse]", help="e.g. exp100; or a split file"
     )
@@ -31,9 +35,20 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """One data set, or several as one."""
-    layouts = "a folder as MVTec AD, VisA or DAGM is, or a name; several are joined to one data set"
-    parser.add_argument("--data", required=True, help=layouts, **SOURCES)
+    """One data set, or several as one, or the folders of one class."""
+    layouts = "a folder of OK and NG photographs, or as MVTec AD, VisA or DAGM is, or a name; several are joined"
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--data", help=layouts, **SOURCES)
+    where.add_argument("--normal", type=Path, metavar="DIR", help="instead: good photographs of one class")
+    parser.add_argument("--abnormal", type=Path, metavar="DIR", help="with --normal: defective ones, to test with")
+    parser.add_argument("--masks", type=Path, metavar="DIR", help="with --abnormal: masks, of the same names")
+    parser.set_defaults(refuse=parser.error)
+
+
+def add_skip_broken(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    """That files may be left out; otherwise: what is done where it is not said."""
+    skip = f"go on without files that cannot be used, and list them at the end; without this, {otherwise}"
+    parser.add_argument("--skip-broken", action="store_true", help=skip)
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -98,12 +113,41 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_split(options: argparse.Namespace) -> Dataset:
-    """The data set with the training images that the options leave it."""
-    dataset = open_dataset(*options.data)
+def list_data(options: argparse.Namespace, class_name: str | None) -> Dataset:
+    """The data set that the options name, with its faults; what was decided about it is said.
+
+    class_name: of the class whose folders are given; None = the folder's.
+    """
+    if not options.normal and (options.abnormal or options.masks or class_name):
+        options.refuse("--abnormal, --masks and the name of a class go with --normal")
+    if options.masks and not options.abnormal:
+        options.refuse("--masks goes with --abnormal")
+    if options.normal:
+        dataset = given_dataset(options.normal, options.abnormal, options.masks, class_name)
+    else:
+        dataset = list_dataset(*options.data)
+    for note in dataset.notes:
+        print(f"ltad {options.command}: {note}", file=sys.stderr)
+    return dataset
+
+
+def list_split(options: argparse.Namespace) -> Dataset:
+    """The data set with the training images that the options leave it, and its faults."""
+    dataset = list_data(options, options.class_name)
     if Path(options.imbalance).is_file():
         return read_split(Path(options.imbalance), dataset)
     return long_tail(dataset, options.imbalance, options.order)
+
+
+def usable(dataset: Dataset, options: argparse.Namespace, progress: Progress) -> Dataset:
+    """What of a data set can be used, all of its files looked at.
+
+    Raises DatasetError with all faults, unless they are to be skipped and something is left to learn from.
+    """
+    looked = look_at(dataset, progress)
+    if options.skip_broken and looked.train:
+        return looked
+    return looked.whole("Mend or remove what is named, or go on without it with “--skip-broken”.")
 
 
 def open_features(options: argparse.Namespace) -> Store | None:

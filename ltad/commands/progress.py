@@ -96,10 +96,12 @@ class Bars:
         self._bar.update(step - self._bar.n)
 
     def leave_out(self, refusal: Refusal) -> None:
-        """Write that a photograph cannot be used."""
+        """Write that a file cannot be used, below the bars."""
+        self.close()
         print(left_out(*refusal), file=sys.stderr)
 
     def close(self) -> None:
         """End the current bar."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None

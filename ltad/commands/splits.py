@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from ltad.commands import DONE
-from ltad.commands.options import add_data, open_split
+from ltad.commands.options import add_data, list_split
 from ltad.data.longtail import draw_long_tail, tail_classes, write_split
 
 
@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the split and draw it."""
-    dataset = open_split(options)
+    dataset = list_split(options).whole()
     write_split(dataset, options.output)
     counts = dataset.train_counts
     row = {"counts": counts, "tail": sorted(tail_classes(counts)), "total": len(dataset.train)}

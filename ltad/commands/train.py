@@ -12,15 +12,18 @@ from ltad.commands.options import (
     add_device,
     add_features,
     add_harmless,
+    add_skip_broken,
     harmless_set,
+    list_split,
     open_features,
     open_foundation,
-    open_split,
+    usable,
 )
 from ltad.commands.progress import Bars
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate, format_table
 from ltad.inspection.predictor import Predictor
+from ltad.photos.pile import Refusal
 from ltad.presets import PRESETS
 from ltad.training.training import train
 
@@ -28,6 +31,7 @@ from ltad.training.training import train
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What it is trained on, how, and where it goes."""
     add_data(parser)
+    add_skip_broken(parser, "nothing is trained")
     add_device(parser)
     parser.add_argument(
         "--foundation", default="align-mini", metavar="NAME", help="frozen model: align-mini, align, open_clip:ARCH/TAG"
@@ -44,8 +48,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, measure, and print the table."""
     config = harmless_set(PRESETS[options.preset]().override(*options.settings), options)
-    dataset = open_split(options)
-    foundation = open_foundation(options)
+    dataset = list_split(options)
+    foundation, store, bars = open_foundation(options), open_features(options), Bars()
+    dataset = usable(dataset, options, bars)  # looking may take minutes, and whatever takes none is right by now
     data = DataCard(
         name=dataset.name,
         imbalance=options.imbalance,
@@ -53,13 +58,18 @@ def run(options: argparse.Namespace) -> int:
         split_hash=split_hash(dataset),
         licence=options.licence or dataset.licence,
         command=options.command_line,
+        broken=tuple(fault.name for fault in dataset.faults),
     )
-    store, bars = open_features(options), Bars()
     checkpoint = train(
         dataset, foundation, config, options.output, data=data, resume=options.resume, store=store, progress=bars
     )
-    table = evaluate(dataset, Predictor(foundation, checkpoint), progress=bars) if dataset.test else None
+    faults = [*dataset.faults]
+    table = None
+    if dataset.test:
+        table = evaluate(dataset, Predictor(foundation, checkpoint), tell=faults.append, progress=bars)
     bars.close()
+    for fault in faults:
+        bars.leave_out(Refusal(str(fault.path), fault.reason))
     if table:
         add_metrics(options.output, table)
     print(json.dumps(table) if options.json else format_table(table) if table else f"wrote {options.output}")

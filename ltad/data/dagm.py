@@ -7,10 +7,10 @@ Source: Wieler and Hahn, Weakly Supervised Learning for Industrial Optical Inspe
 """
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from ltad.data import DEFECTIVE, GOOD, Dataset, Sample
-from ltad.data.listing import existing_folder, file_sample, image_files, masks_of, visible
+from ltad.data import DEFECTIVE, GOOD, Dataset, Fault, Sample
+from ltad.data.listing import existing_folder, fault_of, file_sample, image_files, masks_of, shown_name, visible
 from ltad.errors import DatasetError
 
 
@@ -29,33 +29,45 @@ def dagm_dataset(root: str | os.PathLike[str]) -> Dataset:
 
     An image with a label file is defective. Defective images in Train are left out.
 
+    Its faults are labels that fit no image or more than one, and classes without defect-free training images.
+
     Raises:
-        DatasetError: no such folder, no class with defect-free training images, a part without its folder Label, a
-            label without its image, or a Labels.txt that says otherwise than the label files.
+        DatasetError: no such folder, no class with defect-free training images, a part without its folder Label, or a
+            Labels.txt that says otherwise than the label files.
     """
     root = existing_folder(root)
-    train, test = [], []
+    train: list[Sample] = []
+    test: list[Sample] = []
+    faults: list[Fault] = []
     for folder in class_folders(root):
-        train += [sample for sample in _samples(folder / "Train", root) if not sample.label]
-        test += _samples(folder / "Test", root)
+        (known, wrong), (tested, also) = (_samples(folder / part, root) for part in ("Train", "Test"))
+        good = [sample for sample in known if not sample.label]
+        faults += [*wrong, *also]
+        if not good:
+            faults.append(fault_of(folder, root, "This class has no defect-free training images. Copy it again."))
+            continue
+        train, test = [*train, *good], [*test, *tested]
     if not train:
         looked_for = "a Class1/Train with defect-free images in it"
         raise DatasetError(
             f"“{root}” holds no class: {looked_for} was looked for. Give the folder that holds the classes."
         )
-    return Dataset(name=root.resolve().name, train=tuple(train), test=tuple(test))
+    return Dataset(name=shown_name(root), train=tuple(train), test=tuple(test), faults=tuple(faults))
 
 
-def _samples(part: Path, root: Path) -> list[Sample]:
-    """List the images of one class's Train or Test."""
+def _samples(part: Path, root: Path) -> tuple[list[Sample], list[Fault]]:
+    """List the images of one class's Train or Test, and what is wrong with their labels."""
     images, labels = image_files(part), part / "Label"
     if images and not labels.is_dir():
         raise DatasetError(f"“{part}” has no folder “Label” to tell which images are defective. Copy it there.")
-    masks = masks_of(images, labels, "_label")
+    masks, faults = masks_of({PurePath(image.name): image for image in images}, labels, root, "_label")
+    doubtful = {fault.path.stem.removesuffix("_label") for fault in faults}  # or a defective one would be learned from
+    sure = [image for image in images if image in masks or image.stem not in doubtful]
     if (labels / "Labels.txt").is_file():
-        _check(labels / "Labels.txt", {image.stem: image in masks for image in images})
+        _check(labels / "Labels.txt", {image.stem: image in masks for image in sure})
     name = part.parent.name
-    return [file_sample(image, root, name, DEFECTIVE if image in masks else GOOD, masks.get(image)) for image in images]
+    kinds = {image: DEFECTIVE if image in masks else GOOD for image in sure}
+    return [file_sample(image, root, name, kind, masks.get(image)) for image, kind in kinds.items()], faults
 
 
 def _check(path: Path, has_label: dict[str, bool]) -> None:

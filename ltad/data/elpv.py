@@ -9,6 +9,7 @@ Imagery, EU PVSEC 2018.
 import functools
 import importlib.util
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from ltad.data import DEFECTIVE, GOOD, Dataset, Sample
@@ -37,7 +38,7 @@ def elpv_dataset() -> Dataset:
     for class_name, kinds in _listing(folder / "labels.csv").items():
         for defect, names in kinds.items():
             random.Random(f"{class_name}/{defect}").shuffle(names)
-            samples = [file_sample(folder / name, folder, class_name, defect) for name in names]
+            samples = [replace(file_sample(folder / name, folder, class_name, defect), file=None) for name in names]
             test += samples[:TEST_PER_LABEL]
             train += samples[TEST_PER_LABEL:] if defect == GOOD else []
     by_name = functools.partial(sorted, key=lambda sample: (sample.class_name, sample.name))

@@ -1,64 +1,65 @@
-"""Folders in the layout of MVTec AD, which others are also given in.
+"""Folders as people have them: a class, or several in one folder.
 
-CLASS/train/good/*, CLASS/test/good/*, CLASS/test/DEFECT/*, and where there are masks
-CLASS/ground_truth/DEFECT/STEM_mask.png or STEM.png. A folder with train/good in it is one class.
+A class is a folder in one of these shapes, where GOOD stands for good, OK or normal, DEFECT for whatever else a folder
+is called, and letter case for nothing:
+
+- train/GOOD, test/GOOD, test/DEFECT, as in MVTec AD;
+- GOOD, DEFECT: a share of the good photographs is held out for testing;
+- photographs, all good, and no folders: the same. The folder of several classes cannot tell such from others.
+
+Where there are masks, they are ground_truth/DEFECT/STEM_mask.png or STEM.png, or beside their photograph STEM_mask.png.
 """
 
 import os
 from pathlib import Path
 
-from ltad.data import GOOD, Dataset, Sample
-from ltad.data.listing import existing_folder, file_sample, image_files, masks_of, visible
+from ltad.data import Dataset, Fault, Sample
+from ltad.data.held_out import in_words
+from ltad.data.listing import existing_folder, fault_of, image_files, images_below, shown_name, visible
+from ltad.data.parts import flat_parts, is_sorted, parts_of
 from ltad.errors import DatasetError
-from ltad.photos.masks import MASK, how_to_name
 
 
 def class_folders(root: Path) -> list[Path]:
-    """List the folders that hold train/good: the root itself, or some of those in it."""
-    if (root / "train" / GOOD).is_dir():
+    """List the folders that are classes: the root itself, or some of those in it."""
+    if is_sorted(root):
         return [root]
-    return [folder for folder in visible(root) if (folder / "train" / GOOD).is_dir()]
+    return [folder for folder in visible(root) if is_sorted(folder)] or ([root] if image_files(root) else [])
 
 
 def folder_dataset(root: str | os.PathLike[str]) -> Dataset:
     """List the images of a folder; none is opened yet, and the order is that of the names.
 
-    Raises:
-        DatasetError: no such folder, no class with training images, two masks for one image, or an image without its
-            mask where its defect has masks, or a mask without its image.
+    Its faults are masks that fit no image or more than one, classes without images, and folders of images that are no
+    class. Raises DatasetError where there is no such folder, or no class with good images in it.
     """
     root = existing_folder(root)
-    train, test = [], []
-    for folder in class_folders(root):
-        class_name = folder.resolve().name
-        train += [file_sample(path, root, class_name) for path in image_files(folder / "train" / GOOD)]
-        test += _test_samples(folder, root, class_name)
+    folders = class_folders(root)
+    train: list[Sample] = []
+    test: list[Sample] = []
+    faults = _foreign(root, folders)
+    held_out: dict[str, tuple[int, int]] = {}
+    for folder in folders:
+        name, parts = shown_name(folder), parts_of(folder, root) if is_sorted(folder) else flat_parts(folder)
+        faults += parts.faults
+        if not parts.train:
+            faults.append(fault_of(folder, root, "This class has no good photographs. Add some, or move it elsewhere."))
+            continue
+        if not parts.is_split:
+            parts, held_out[name] = parts.held_out()
+        own = parts.samples(name, folder.relative_to(root))
+        train, test = [*train, *own[0]], [*test, *own[1]]
     if not train:
-        looked_for = "a CLASS/train/good or a train/good with images in it"
+        looked_for = "good photographs in OK, good or train/good, of it or of each class in it,"
         raise DatasetError(
-            f"“{root}” holds no class: {looked_for} was looked for. Give the folder that holds the classes."
+            f"“{root}” holds no class: {looked_for} were looked for. Give the folder that holds the classes."
         )
-    return Dataset(name=root.resolve().name, train=tuple(train), test=tuple(test))
+    notes = (in_words(held_out),) if held_out else ()
+    return Dataset(name=shown_name(root), train=tuple(train), test=tuple(test), faults=tuple(faults), notes=notes)
 
 
-def _test_samples(folder: Path, root: Path, class_name: str) -> list[Sample]:
-    """List one class's test images, the anomalous ones with their masks where there are any."""
-    samples = []
-    for kind in visible(folder / "test"):
-        paths = image_files(kind)
-        masks = {} if kind.name == GOOD else _masks(paths, folder / "ground_truth" / kind.name)
-        samples += [file_sample(path, root, class_name, kind.name, masks.get(path)) for path in paths]
-    for kind in visible(folder / "ground_truth"):
-        if not (folder / "test" / kind.name).is_dir() and (alone := image_files(kind)):
-            where = folder / "test" / kind.name
-            raise DatasetError(f"The mask “{alone[0]}” has no image in “{where}”. {how_to_name(MASK)}")
-    return samples
-
-
-def _masks(images: list[Path], folder: Path) -> dict[Path, Path]:
-    """Pair all images of one defect with their masks; empty where the folder is missing."""
-    pairs = masks_of(images, folder, MASK)
-    for image in images if folder.is_dir() else ():
-        if image not in pairs:
-            raise DatasetError(f"“{image}” has no mask in “{folder}”. {how_to_name(MASK)}")
-    return pairs
+def _foreign(root: Path, folders: list[Path]) -> list[Fault]:
+    """The folders of images beside those that are classes."""
+    others = [path for path in visible(root) if path.is_dir() and path not in folders] if root not in folders else []
+    reason = "It holds photographs, but not as a class. Put its good ones into a folder “OK” there, or move it away."
+    return [fault_of(path, root, reason) for path in others if images_below(path)]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ltad.data import Dataset, Sample
+from ltad.data import Dataset
 from ltad.errors import DatasetError
 
 DEMO, ELPV = "demo", "elpv"
@@ -12,15 +12,20 @@ JOINED = " + "  # between the names of data sets that are one
 
 
 def open_dataset(name_or_folder: str, *more: str) -> Dataset:
-    """Return the data set "demo" (rendered), "elpv" (solar cells), or that of a folder as MVTec AD, VisA or DAGM is.
+    """Return the data set "demo" (rendered), "elpv" (solar cells), or that of a folder as people have them.
 
     A folder of one of these names is reached by its path, such as "./demo". Its layout is told by what lies in it.
     Several are joined: the whole has the names of all, and each sample's name begins with that of its own data set.
 
     Raises:
-        DatasetError: a folder or the package is missing or not as expected, or two of several are the same or have
-            a class or an image of one name.
+        DatasetError: a folder or the package is missing or not as expected, two of several are the same or have a
+            class or an image of one name, or there are faults, all of which it lists.
     """
+    return list_dataset(name_or_folder, *more).whole()
+
+
+def list_dataset(name_or_folder: str, *more: str) -> Dataset:
+    """Return what ``open_dataset`` does, with the faults that there are; none of its images is opened."""
     sources = (name_or_folder, *more)
     _refuse_shared(sources, [[_place(source)] for source in sources], "are one data set: give it once.")
     datasets = [_open(source) for source in sources]
@@ -46,8 +51,10 @@ def _open(name_or_folder: str) -> Dataset:
     if folder.class_folders(root):
         return folder.folder_dataset(root)
     layouts = f"MVTec AD (CLASS/train/good), VisA ({visa.LISTING}), DAGM (Class1/Train)"
+    layouts += ", good and defective ones apart (OK, NG or CLASS/OK, CLASS/NG), or good ones alone"
     raise DatasetError(
-        f"“{root}” has none of the layouts that were looked for: {layouts}. Give the folder that holds the classes."
+        f"“{root}” has none of the layouts that were looked for: {layouts}. Give the folder that holds the classes, "
+        f"or the one of the good photographs with “--normal”."
     )
 
 
@@ -60,7 +67,7 @@ def _joined(sources: Sequence[str], datasets: Sequence[Dataset]) -> Dataset:
     """One data set of several; sources: what the user calls them."""
     classes = [[sample.class_name for sample in (*each.train, *each.test)] for each in datasets]
     _refuse_shared(sources, classes, "both have a class “{}”: leave one of them out, or rename the class in one.")
-    named = [replace(each, train=_named(each.name, each.train), test=_named(each.name, each.test)) for each in datasets]
+    named = [_named(each) for each in datasets]
     images = [[sample.name for sample in (*each.train, *each.test)] for each in named]
     _refuse_shared(sources, images, "both have an image “{}”: rename one of the folders.")
     return Dataset(
@@ -68,12 +75,19 @@ def _joined(sources: Sequence[str], datasets: Sequence[Dataset]) -> Dataset:
         licence=_licence(named),
         train=tuple(sample for each in named for sample in each.train),
         test=tuple(sample for each in named for sample in each.test),
+        faults=tuple(fault for each in named for fault in each.faults),
+        notes=tuple(note for each in named for note in each.notes),
     )
 
 
-def _named(dataset_name: str, samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """The samples under names that begin with their data set's."""
-    return tuple(replace(sample, name=f"{dataset_name}/{sample.name}") for sample in samples)
+def _named(dataset: Dataset) -> Dataset:
+    """The data set with names that begin with its own, of samples and faults."""
+    train, test = (
+        tuple(replace(sample, name=f"{dataset.name}/{sample.name}") for sample in part)
+        for part in (dataset.train, dataset.test)
+    )
+    faults = tuple(fault._replace(name=f"{dataset.name}/{fault.name}") for fault in dataset.faults)
+    return replace(dataset, train=train, test=test, faults=faults)
 
 
 def _licence(datasets: Sequence[Dataset]) -> str:

@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ltad.data import GOOD, Dataset, Sample
-from ltad.data.listing import existing_folder, file_sample
+from ltad.data import GOOD, Dataset, Fault, Sample
+from ltad.data.listing import existing_folder, fault_of, file_sample, shown_name
 from ltad.errors import DatasetError
 
 LISTING = "split_csv/1cls.csv"
@@ -24,26 +24,31 @@ _VALUES = {"split": ("train", "test"), "label": ("normal", ANOMALY)}
 def visa_dataset(root: str | os.PathLike[str]) -> Dataset:
     """List the images of VisA's one-class split, sorted by name; none is opened yet.
 
-    The classes are the objects, and the only kind of defect is ``ANOMALY``.
+    The classes are the objects, and the only kind of defect is ``ANOMALY``. Its faults are the lines that name a file
+    that is not there, list an image twice, have an unknown split or label, or an anomalous training image.
 
     Raises:
-        DatasetError: no such folder, or the list cannot be read, names a file that is not there, lists an image
-            twice, has an unknown split or label, an anomalous training image, or no training image.
+        DatasetError: no such folder, or the list cannot be read or has no training image.
     """
     root = existing_folder(root)
     names: set[str] = set()
     train: list[Sample] = []
     test: list[Sample] = []
+    faults: list[Fault] = []
     for line, row in _rows(root / LISTING):
-        sample = _sample(root, row, line)
-        if sample.name in names:
-            raise DatasetError(f"{line} lists “{sample.name}” a second time. Remove one of the lines.")
+        try:
+            sample = _sample(root, row, line)
+            if sample.name in names:
+                raise DatasetError(f"{line} lists “{sample.name}” a second time. Remove one of the lines.")
+        except DatasetError as error:
+            faults.append(fault_of(root / LISTING, root, str(error)))
+            continue
         names.add(sample.name)
         (train if row["split"] == "train" else test).append(sample)
     if not train:
         raise DatasetError(f"“{root / LISTING}” lists no training image. Copy it from the data set again.")
     first, second = (tuple(sorted(part, key=lambda sample: sample.name)) for part in (train, test))
-    return Dataset(name=root.resolve().name, train=first, test=second)
+    return Dataset(name=shown_name(root), train=first, test=second, faults=tuple(faults))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -52,7 +57,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", strict=True)
             columns = reader.fieldnames or ()
-            rows = [(f"Line {reader.line_num} of “{path}”", row) for row in reader]
+            rows = [(f"Line {reader.line_num}", row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"“{path}” cannot be read as CSV. Copy it from the data set again.") from error
     for column in _COLUMNS:
@@ -70,10 +75,9 @@ def _sample(root: Path, row: dict[str, str], line: str) -> Sample:
     image, is_anomalous = _file(root, row["image"], line), row["label"] == ANOMALY
     if is_anomalous and row["split"] == "train":
         raise DatasetError(f"{line} trains on the anomaly “{row['image']}”. Only normal images are for training.")
-    if is_anomalous != bool(row["mask"]):
-        what = "no mask of the anomaly" if is_anomalous else "a mask of the normal image"
-        raise DatasetError(f"{line} gives {what} “{row['image']}”. Give each anomaly a mask, and nothing else.")
-    mask = _file(root, row["mask"], line) if is_anomalous else None
+    if row["mask"] and not is_anomalous:
+        raise DatasetError(f"{line} gives a mask of the normal image “{row['image']}”. Only anomalies have masks.")
+    mask = _file(root, row["mask"], line) if row["mask"] else None
     return file_sample(image, root, row["object"], ANOMALY if is_anomalous else GOOD, mask)
 
 

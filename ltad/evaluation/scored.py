@@ -6,8 +6,11 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from PIL import Image
 
-from ltad.data import Sample
+from ltad.data import Fault, Sample
+from ltad.data.look import unmarked, unreadable
+from ltad.errors import DatasetError, ImageError
 from ltad.evaluation import metrics
 from ltad.inspection.predictor import Predictor, ScoredBatch
 from ltad.photos.frame import map_to_image, resize_mask
@@ -16,7 +19,13 @@ BATCH = 16  # images
 FIGURES = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro_30", "aupro_05")
 AUROCS = ("image_auroc", "pixel_auroc")  # those with intervals
 
-Told = Callable[[int], None]  # how many more images are done
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told how many more images are done, and of every file that cannot be used."""
+
+    done: Callable[[int], None]
+    broken: Callable[[Fault], None]
 
 
 class Decision(NamedTuple):
@@ -31,14 +40,29 @@ class Decision(NamedTuple):
 
 
 def score(
-    samples: Sequence[Sample], predictor: Predictor, class_id: int | None
+    samples: Sequence[Sample], predictor: Predictor, class_id: int | None, told: Told
 ) -> Iterator[tuple[Sequence[Sample], ScoredBatch]]:
-    """Score images as the class of that id, or each as the nearest one where it is None, a batch a step."""
+    """Score images as the class of that id, or each as the nearest one where it is None, a batch a step.
+
+    An image that cannot be read is told of, and is in no batch.
+    """
     for start in range(0, len(samples), BATCH):
-        batch = samples[start : start + BATCH]
-        tensors = predictor.encoder.tensors([sample.read() for sample in batch])
-        given = None if class_id is None else torch.full((len(batch),), class_id, device=tensors.device)
-        yield batch, predictor.predict_tensors(tensors, given)
+        asked = samples[start : start + BATCH]
+        pictures = dict(_read(asked, told))
+        if pictures:
+            tensors = predictor.encoder.tensors([*pictures.values()])
+            given = None if class_id is None else torch.full((len(tensors),), class_id, device=tensors.device)
+            yield [asked[i] for i in pictures], predictor.predict_tensors(tensors, given)
+        told.done(len(asked))
+
+
+def _read(samples: Sequence[Sample], told: Told) -> Iterator[tuple[int, Image.Image]]:
+    """The pictures of the samples that can be read, by their number."""
+    for number, sample in enumerate(samples):
+        try:
+            yield number, sample.read()
+        except ImageError as error:
+            told.broken(unreadable(sample, error))
 
 
 def decide(scored: ScoredBatch, predictor: Predictor) -> list[Decision]:
@@ -62,11 +86,12 @@ def decide(scored: ScoredBatch, predictor: Predictor) -> list[Decision]:
 
 @dataclass(frozen=True)
 class ScoredClass:
-    """The n test images of one class, and what the predictor says of them.
+    """The n test images of one class that can be read, and what the predictor says of them.
 
     labels, scores: (n,). recognised: (n,), whether the class's name is the nearest one. decisions: n, or none, see
-    ``decide``. masks, maps: n of each at the size of the foundation model's input; none where an anomalous image has
-    no mask.
+    ``decide``. has_truth: (n,), whether it is known of each pixel what it shows: of a normal image, and of an anomalous
+    one with a mask. masks, maps: of these images, at the size of the foundation model's input; none where no anomalous
+    image has a mask.
     """
 
     class_name: str
@@ -74,6 +99,7 @@ class ScoredClass:
     scores: np.ndarray
     recognised: np.ndarray
     decisions: Sequence[Decision]
+    has_truth: np.ndarray
     masks: Sequence[np.ndarray]
     maps: Sequence[np.ndarray]
 
@@ -83,22 +109,27 @@ class ScoredClass:
         class_name = samples[0].class_name
         class_id = predictor.card.class_id(class_name)
         size = predictor.foundation.fingerprint.image_size
-        has_masks = all(sample.read_mask for sample in samples if sample.label)
+        has_masks = any(sample.read_mask for sample in samples if sample.label)
+        labels: list[int] = []
         scores: list[float] = []
         recognised: list[bool] = []
         decisions: list[Decision] = []
+        has_truth: list[bool] = []
         masks: list[np.ndarray] = []
         maps: list[np.ndarray] = []
-        for batch, scored in score(samples, predictor, None if auto else class_id):
+        for batch, scored in score(samples, predictor, None if auto else class_id, told):
+            labels += [sample.label for sample in batch]
             scores += scored.image_scores.tolist()
             recognised += (scored.similarities.argmax(1) == class_id).tolist()
             decisions += decide(scored, predictor)
-            if has_masks:
-                masks += [_mask(sample, size) for sample in batch]
-                maps += [map_to_image(each, size, size) for each in scored.anomaly_maps.numpy()]
-            told(len(batch))
-        labels = np.array([sample.label for sample in samples])
-        return cls(class_name, labels, np.array(scores), np.array(recognised), decisions, masks, maps)
+            for sample, anomaly_map in zip(batch, scored.anomaly_maps.numpy(), strict=True):
+                mask = _mask(sample, size, told)
+                has_truth.append(mask is not None)
+                if has_masks and mask is not None:
+                    masks.append(mask)
+                    maps.append(map_to_image(anomaly_map, size, size))
+        known = np.array(has_truth, dtype=bool)
+        return cls(class_name, np.array(labels), np.array(scores), np.array(recognised), decisions, known, masks, maps)
 
     @property
     def has_image_figures(self) -> bool:
@@ -107,12 +138,16 @@ class ScoredClass:
 
     @property
     def has_pixel_figures(self) -> bool:
-        """Every anomalous image has a mask, and some pixel is anomalous."""
+        """Some pixel is known to be anomalous."""
         return any(mask.any() for mask in self.masks)
 
     def figures(self) -> dict[str, Any]:
-        """Every figure of the scores and maps; None where it is undefined."""
+        """Every figure of the scores and maps; None where it is undefined.
+
+        n_unmarked: the anomalous images that no pixel figure is of, as they have no mask.
+        """
         row: dict[str, Any] = {"n_normal": int((self.labels == 0).sum()), "n_anomalous": int(self.labels.sum())}
+        row["n_unmarked"] = int((self.labels.astype(bool) & ~self.has_truth).sum())
         row |= dict.fromkeys(FIGURES)
         if self.has_image_figures:
             row["image_auroc"] = metrics.image_auroc(self.labels, self.scores)
@@ -134,7 +169,8 @@ class ScoredClass:
                 metrics.image_auroc, self.labels, self.scores, strata=self.labels, seed=seed
             )
         if self.has_pixel_figures:
-            values["pixel_auroc"] = metrics.bootstrap_pixel_auroc(self.masks, self.maps, strata=self.labels, seed=seed)
+            strata = self.labels[self.has_truth]
+            values["pixel_auroc"] = metrics.bootstrap_pixel_auroc(self.masks, self.maps, strata=strata, seed=seed)
         return values
 
     def flags(self, label: int) -> np.ndarray:
@@ -143,8 +179,14 @@ class ScoredClass:
         return np.array([each.flagged for own, each in decided if own == label], dtype=bool)
 
 
-def _mask(sample: Sample, size: int) -> np.ndarray:
-    """The ground truth at the input's size; empty for a normal image."""
-    if sample.label and sample.read_mask:
+def _mask(sample: Sample, size: int, told: Told) -> np.ndarray | None:
+    """The ground truth at the input's size, empty for a normal image; None where it is not known."""
+    if not sample.label:
+        return np.zeros((size, size), dtype=bool)
+    if sample.read_mask is None:
+        return None
+    try:
         return resize_mask(sample.read_mask(), size)
-    return np.zeros((size, size), dtype=bool)
+    except (DatasetError, ImageError) as error:
+        told.broken(unmarked(sample, error))
+        return None

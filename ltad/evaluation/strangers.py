@@ -31,8 +31,8 @@ def strangers_in(dataset: Dataset, predictor: Predictor) -> Strangers:
     return {name: good[name] for name in sorted(good)}
 
 
-def measure_strangers(strangers: Strangers, predictor: Predictor, told: Told) -> dict[str, Any]:
-    """Measure how many strangers get a verdict, as one of the nearest class.
+def measure_strangers(strangers: Strangers, predictor: Predictor, told: Told) -> dict[str, Any] | None:
+    """Measure how many strangers get a verdict, as one of the nearest class; None where none of them can be read.
 
     ``classes`` has of each ``n`` images the share ``taken`` for known, ``mean`` is that over classes, and
     ``mean_interval`` its 95 % bootstrap interval over images.
@@ -40,12 +40,15 @@ def measure_strangers(strangers: Strangers, predictor: Predictor, told: Told) ->
     rows, draws = {}, []
     for name, samples in strangers.items():
         taken: list[bool] = []
-        for batch, scored in score(samples, predictor, None):
+        for _, scored in score(samples, predictor, None, told):
             taken += [not each.refused for each in decide(scored, predictor)]
-            told(len(batch))
-        rows[name] = {"n": len(samples), "taken": metrics.share(taken)}
+        if not taken:
+            continue
+        rows[name] = {"n": len(taken), "taken": metrics.share(taken)}
         seed = zlib.crc32(f"{predictor.card.config.seed}/{name}/taken".encode())
         draws.append(metrics.bootstrap_share(taken, seed=seed))
+    if not rows:
+        return None
     mean = float(np.mean([row["taken"] for row in rows.values()]))
     return {"classes": rows, "mean": mean, "mean_interval": metrics.interval(np.mean(draws, axis=0))}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ltad.data import Dataset, Sample
+from ltad.data import Dataset, Fault, Sample
 from ltad.data.levels import shown_by
 from ltad.errors import DatasetError
 from ltad.evaluation import metrics
@@ -18,7 +18,7 @@ from ltad.evaluation.working_point import SHARES, WORKING_POINT, share_draws, sh
 from ltad.files import write_text
 from ltad.inspection.predictor import Predictor
 from ltad.progress import Progress, Stage
-from ltad.words import percent
+from ltad.words import counted, percent
 
 EVALUATE = Stage("evaluate")
 GROUPS = ("all", "head", "tail")
@@ -43,6 +43,10 @@ Row = dict[str, Any]
 Draws = dict[str, np.ndarray]
 
 
+def _nobody(fault: Fault) -> None:
+    """Told of faults, which the table names, too."""
+
+
 def evaluate(
     dataset: Dataset,
     predictor: Predictor,
@@ -50,17 +54,21 @@ def evaluate(
     auto: bool = False,
     harmless: bool = False,
     strangers: Dataset | None = None,
+    tell: Callable[[Fault], None] = _nobody,
     progress: Progress,
 ) -> dict[str, Any]:
     """Measure a checkpoint on a data set's test images, per class and as means over all, head and tail classes.
 
     auto: predict the class of every image instead of being told. harmless: measure once more on the same images, each
     changed as another camera or program might have left it. strangers: a data set of which the good test images of
-    classes that the checkpoint does not know are shown to it, see ``measure_strangers``.
+    classes that the checkpoint does not know are shown to it, see ``measure_strangers``. tell: of each file that turns
+    out to be unusable, once.
 
     Figures are in [0, 1], intervals are 95 % bootstrap intervals over images, but for a class's shares Wilson's;
     pixels are those of the foundation model's input. What is undefined (no mask, one label only) or was not asked for
-    is None, and left out of the means. Classes that the checkpoint does not know are named and left out.
+    is None, and left out of the means. Classes that the checkpoint does not know are named and left out, and so is what
+    cannot be used: ``broken`` names it, with the data set's own faults, and a defective image without a mask counts in
+    the image figures and not in those of pixels (``n_unmarked``).
     Raises DatasetError when no class, or no stranger, is left.
     """
     card = predictor.card
@@ -72,7 +80,14 @@ def evaluate(
             f"it knows {', '.join(card.class_names)}."
         )
     unknown = {} if strangers is None else strangers_in(strangers, predictor)
-    told = _counter(progress, len(samples) * (1 + harmless) + sum(map(len, unknown.values())))
+    faults = dict.fromkeys((*dataset.faults, *(strangers.faults if strangers else ())))
+
+    def broken(fault: Fault) -> None:
+        if fault not in faults:
+            faults[fault] = None
+            tell(fault)
+
+    told = Told(_counter(progress, len(samples) * (1 + harmless) + sum(map(len, unknown.values()))), broken)
     rows: dict[str, Row] = {}
     draws: dict[str, Draws] = {}
     changed_draws: dict[str, Draws] = {}
@@ -81,10 +96,14 @@ def evaluate(
         own = [sample for sample in samples if sample.class_name == name]
         if not own:
             continue
-        figures, draws[name] = _measure(own, predictor, auto, told)
+        scored = ScoredClass.of(own, predictor, auto=auto, told=told)
+        if not scored.labels.size:
+            continue
+        figures, draws[name] = _measure(scored, predictor)
         rows[name] = {"n_train": card_class.n_train, "group": card_class.group, **figures, "harmless": None}
         if harmless:
             rows[name]["harmless"], changed_draws[name] = _measure_changed(own, predictor, auto, told)
+    measured = measure_strangers(unknown, predictor, told) if unknown else None
     return {
         "checkpoint": card.name,
         "data": dataset.name,
@@ -92,13 +111,14 @@ def evaluate(
         "class_name": "auto" if auto else "given",
         "false_alarm_rate": card.config.calibration.false_alarm_rate,
         "left_out": left_out,
+        "broken": [{"name": fault.name, "reason": fault.reason} for fault in faults],
         "classes": rows,
         "mean": {group: _mean(rows, draws, changed_draws, group) for group in GROUPS},
-        "strangers": measure_strangers(unknown, predictor, told) if unknown else None,
+        "strangers": measured,
     }
 
 
-def _counter(progress: Progress, total: int) -> Told:
+def _counter(progress: Progress, total: int) -> Callable[[int], None]:
     """Counts images to a total."""
     done = 0
 
@@ -110,9 +130,8 @@ def _counter(progress: Progress, total: int) -> Told:
     return told
 
 
-def _measure(samples: Sequence[Sample], predictor: Predictor, auto: bool, told: Told) -> tuple[Row, Draws]:
+def _measure(scored: ScoredClass, predictor: Predictor) -> tuple[Row, Draws]:
     """The figures of one class, and the bootstrap values for the intervals of their means."""
-    scored = ScoredClass.of(samples, predictor, auto=auto, told=told)
     seed = predictor.card.config.seed
     draws = scored.draws(seed)
     row = scored.figures() | _intervals(draws, AUROCS) | working_point(scored, predictor)
@@ -177,7 +196,17 @@ def format_table(table: dict[str, Any]) -> str:
         lines.append(strangers_in_words(table["strangers"]))
     if table["left_out"]:
         lines.append(f"left out, unknown to {table['checkpoint']}: {', '.join(table['left_out'])}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *missing_in_words(table)])
+
+
+def missing_in_words(table: dict[str, Any]) -> list[str]:
+    """What no figure or no pixel figure is of, in lines; none in tables of before it was counted."""
+    unmarked = {name: row.get("n_unmarked") for name, row in table["classes"].items() if row["pixel_auroc"] is not None}
+    counts = [f"{count} of {name}" for name, count in unmarked.items() if count]
+    lines = [f"defective images without a mask, in no pixel figure: {', '.join(counts)}"] if counts else []
+    if broken := [each["name"] for each in table.get("broken", ())]:
+        lines.append(f"left out, {counted(len(broken), 'file')} that cannot be used: {', '.join(broken)}")
+    return lines
 
 
 def _block(title: str, columns: Mapping[str, str], table: dict[str, Any], part: Callable[[Row], Row]) -> list[str]:

@@ -9,6 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from ltad.errors import ImageError
 from ltad.files import whole_file
+from ltad.photos.clutter import FULL_SCALE
 
 
 def save_map(anomaly_map: np.ndarray, path: str | os.PathLike[str], full_scale: float) -> None:
@@ -21,10 +22,15 @@ def save_map(anomaly_map: np.ndarray, path: str | os.PathLike[str], full_scale: 
     if not np.isfinite(anomaly_map).all():
         raise ValueError("anomaly_map must hold finite values only")
     stored = np.round(np.clip(anomaly_map / full_scale, 0, 1) * 65535).astype(np.uint16)
+    save_result(Image.fromarray(stored), path, full_scale)
+
+
+def save_result(picture: Image.Image, path: str | os.PathLike[str], full_scale: float) -> None:
+    """Write a PNG whose text says its scale, by which it is told from a photograph when its folder is inspected."""
     text = PngImagePlugin.PngInfo()
-    text.add_text("full_scale", repr(float(full_scale)))
+    text.add_text(FULL_SCALE, repr(float(full_scale)))
     with whole_file(path) as partial:
-        Image.fromarray(stored).save(partial, format="PNG", pnginfo=text)
+        picture.save(partial, format="PNG", pnginfo=text)
 
 
 def load_map(path: str | os.PathLike[str]) -> np.ndarray:
@@ -36,7 +42,7 @@ def load_map(path: str | os.PathLike[str]) -> np.ndarray:
     try:
         with Image.open(path, formats=["PNG"]) as image:
             stored = np.array(image)
-            full_scale = float(image.info["full_scale"])
+            full_scale = float(image.info[FULL_SCALE])
     except (OSError, SyntaxError, KeyError, ValueError) as error:
         raise ImageError(f"“{path}” is not an anomaly map. Give a file that “inspect” wrote.") from error
     return stored.astype(np.float32) * np.float32(full_scale / 65535)

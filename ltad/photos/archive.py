@@ -14,6 +14,7 @@ from typing import Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from ltad.errors import ArchiveError
+from ltad.photos.clutter import is_clutter
 from ltad.photos.decode import MAX_BYTES, READABLE, SUFFIXES
 from ltad.photos.pile import Photograph, Pile, Refusal
 
@@ -25,7 +26,6 @@ MAX_DEPTH = 6
 MAX_CONTENTS = 4_000_000  # bytes of the table of contents, some hundred for each file
 MAX_NAME = 120
 _ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _DAMAGED = "This file is cut off or damaged. Pack it again."
 _BLOCK = 16_384
 
@@ -117,7 +117,7 @@ class _Archive:
             raise ArchiveError(f"{self._subject} is larger than {limit}. Split it into smaller archives.")
         try:
             self._zip = ZipFile(self._packed)
-            files = [info for info in self._zip.infolist() if not _is_clutter(_name(info))]
+            files = [info for info in self._zip.infolist() if not _is_passed_over(_name(info))]
         except _TooManyFiles:
             files = None
         except Exception as error:  # whatever the bytes provoke
@@ -202,11 +202,9 @@ def _parts(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in ("", ".")]
 
 
-def _is_clutter(name: str) -> bool:
-    """Whether nobody meant to pack it: a folder by itself, something hidden, or what a system adds."""
-    parts = _parts(name)
-    hidden = any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in parts)
-    return name.endswith("/") or hidden or (parts or [""])[-1].lower() in _SYSTEM_FILES
+def _is_passed_over(name: str) -> bool:
+    """Whether nobody meant to pack it: a folder by itself, or clutter."""
+    return name.endswith("/") or is_clutter(_parts(name))
 
 
 def _checked_suffix(info: ZipInfo) -> str:

@@ -115,11 +115,6 @@ def open_photo(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, 
     return Photo(rgb, tuple(decoded.notes), levels)
 
 
-def read_image(path: Path, levels: Levels | None = None) -> Image.Image:
-    """The upright RGB image of a file; raises what ``open_photo`` raises."""
-    return open_photo(path, levels).image
-
-
 def read_levels(path: Path) -> Levels | None:
     """A file's own levels; None where it has 8 bits, which its header tells, or cannot be read."""
     try:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 from ltad.errors import ImageError
 from ltad.photos.archive import unpack
+from ltad.photos.clutter import photographs_below
+from ltad.photos.decode import READABLE, SUFFIXES
 from ltad.photos.pile import Photograph, Pile, Refusal
+
+ARCHIVE = ".zip"
 
 
 def gather(sources: Iterable[Path], folder: Path) -> Pile:
-    """Take files, all visible files below folders, and those in ZIP archives, which are unpacked below ``folder``.
+    """Take files, the photographs below folders, and those in ZIP archives, which are unpacked below ``folder``.
 
     Names are those of the files, from the folder or archive on that they came in. Raises ImageError for an empty
     folder, and what ``unpack`` raises.
@@ -17,7 +21,7 @@ def gather(sources: Iterable[Path], folder: Path) -> Pile:
     photographs: list[Photograph] = []
     refused: list[Refusal] = []
     for number, (name, file) in enumerate(_named(sources)):
-        if file.suffix.lower() == ".zip":
+        if file.suffix.lower() == ARCHIVE:
             unpacked = unpack(file, folder / str(number))
             photographs += unpacked.photographs
             refused += unpacked.refused
@@ -29,14 +33,15 @@ def gather(sources: Iterable[Path], folder: Path) -> Pile:
 def _named(sources: Iterable[Path]) -> Iterator[tuple[str, Path]]:
     for source in sources:
         if source.is_dir():
-            yield from ((file.relative_to(source).as_posix(), file) for file in files_below(source))
+            files = files_below(source, SUFFIXES | {ARCHIVE})
+            yield from ((file.relative_to(source).as_posix(), file) for file in files)
         else:
             yield source.name, source
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Every visible file below a folder, by path; ImageError where there is none."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+def files_below(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
+    """What ``photographs_below`` finds; ImageError where that is nothing."""
+    files = photographs_below(folder, suffixes)
     if not files:
-        raise ImageError(f"The folder “{folder}” holds no files to inspect.")
+        raise ImageError(f"The folder “{folder}” holds no files that are photographs. Save them as {READABLE}.")
     return files

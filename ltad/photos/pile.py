@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Self
 
 from ltad.errors import LTADError
+from ltad.photos.content import content_of
 from ltad.photos.decode import open_photo
 from ltad.photos.masks import MASK, pair_masks, read_mask
 
@@ -77,7 +78,7 @@ class Pile(NamedTuple):
     def _broken(self) -> Iterator[tuple[Photograph, Refusal]]:
         for photograph in self.photographs:
             try:
-                size = open_photo(photograph.path.read_bytes()).image.size
+                size = open_photo(content_of(photograph.path)).image.size
                 if photograph.mask:
                     read_mask(photograph.mask, size)
             except LTADError as error:

@@ -68,6 +68,7 @@ def adapt(
     command: str,
     start: str | None = None,
     harmless: HarmlessConfig | None = None,
+    broken: Sequence[str] = (),
     resume: bool = False,
     store: Store | None = None,
     progress: Progress,
@@ -76,7 +77,8 @@ def adapt(
     """Teach a checkpoint a class from good images of it, and write the new checkpoint's folder.
 
     start: a word for a new class, from which its name starts; None = the name that its images are most like.
-    harmless: what may change in its photographs; None = what may in the parent's.
+    harmless: what may change in its photographs; None = what may in the parent's. broken: the names of photographs that
+    could not be used, for the card.
     Stage states lie in ``output/.training`` until the checkpoint is whole; with ``resume`` those of the same
     adaptation are gone on with. store: where the images' features are kept, too. watch: shown the first image, every
     few steps of phase 2. Raises DatasetError for fewer than ``FEWEST`` images.
@@ -118,7 +120,7 @@ def adapt(
             config=card.config,
             foundation=card.foundation,
             classes=card.classes_with(class_name, len(samples)),
-            data=card.data.with_images(class_name, read, is_new=is_new, command=command),
+            data=card.data.with_images(class_name, read, is_new=is_new, command=command, broken=broken),
             calibration=card.calibration.with_held_out(normals.by_class((class_name,))),
             metrics=None,
             parent=Parent(name=card.name, sha256=card.sha256()),

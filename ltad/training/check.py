@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from ltad.errors import ImageError
 from ltad.foundation.features import Encoder, Features
 from ltad.model.memory import nearest_distance
+from ltad.photos.content import content_of
 from ltad.photos.decode import open_photo, read_levels
 from ltad.photos.levels import Levels, joined
 from ltad.photos.pile import Photograph, Pile, Refusal
@@ -136,7 +137,7 @@ class _Opened(NamedTuple):
 
     @classmethod
     def read(cls, photograph: Photograph, encoder: Encoder, levels: Levels | None) -> "_Opened":
-        image = open_photo(photograph.path.read_bytes(), levels).image
+        image = open_photo(content_of(photograph.path), levels).image
         likeness = np.asarray(image.convert("L").resize((LIKENESS, LIKENESS)), dtype=np.float32)
         return cls(photograph, image.size, encoder.tensors([image])[0], likeness)
 

@@ -303,3 +303,19 @@ def test_a_further_class_costs_little(toy_checkpoint: Path, foundation: Foundati
 
     assert (size(256) - size(64)) / 192 <= 20_000  # bytes; both budgets of exemplars are used up
     assert size(6) <= 8_000_000
+
+
+def test_files_that_were_left_out_are_in_the_card_and_others_carry_no_word_of_it(
+    tiny_checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    card = replace(tiny_checkpoint.card, path=tmp_path / "plain")
+    save_checkpoint(replace(tiny_checkpoint, card=card))
+    assert "broken" not in json.loads((card.path / "config.json").read_text())["data"]
+    assert read_card(card.path).data.broken == () and "Left out" not in (card.path / "README.md").read_text()
+    data = replace(card.data, broken=("OK/1.png", "NG/2.png"))
+    card = replace(card, path=tmp_path / "spoilt", data=data)
+    save_checkpoint(replace(tiny_checkpoint, card=card))
+    assert read_card(card.path).data == data
+    assert "- Left out, as it could not be used: OK/1.png, NG/2.png.\n" in (card.path / "README.md").read_text()
+    more = data.with_images("nut", "abc", is_new=True, command="adapt", broken=["3.png"])
+    assert more.broken == ("OK/1.png", "NG/2.png", "3.png")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ltad.__main__ import main
+from ltad.checkpoint.folder import read_card
 from tests.toys import rings
 
 
@@ -52,4 +53,22 @@ def test_the_command_adapts_and_names_what_it_leaves_out(
     assert summary["parent"]["name"] == "toy"
     assert json.loads((tmp_path / "changes.json").read_text()) == summary["changes"]
     assert summary["changes"]["after"]["image_auroc"] is None and len(summary["changes"]["after"]["good"]) == 5
+    assert read_card(tmp_path / "new").data.broken == ("broken.png",)
     assert "Adapted from: toy" in (tmp_path / "new" / "README.md").read_text()
+
+
+def test_what_was_left_out_is_listed_once_more_at_the_end_where_it_is_to_be_skipped(
+    toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "good"
+    folder.mkdir()
+    for i in range(4):
+        rings(i).save(folder / f"{i}.png")
+    (folder / "broken.png").write_bytes(b"nothing")
+    (folder / "notes.txt").write_text("no picture")
+    arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]
+    arguments += ["--output", str(tmp_path / "new"), "--minutes", "0.01", "--skip-broken"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+    assert said.count("“broken.png” is left out: This image is not an image") == 2 and "notes" not in said
+    assert "- Left out, as it could not be used: broken.png.\n" in (tmp_path / "new" / "README.md").read_text()

@@ -1,6 +1,6 @@
 """The files of a data set on disk: which there are, which belong together, and samples that read them when asked."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -38,17 +38,18 @@ def test_files_are_listed_by_name_and_told_by_their_suffix(tmp_path: Path) -> No
 def test_masks_are_those_of_their_stem_and_a_lone_one_is_refused(tmp_path: Path) -> None:
     images = [save(tmp_path / "images" / name) for name in ("1.jpg", "2.jpg", "3.jpg")]
     marked, other = save(tmp_path / "masks" / "1_mask.png"), save(tmp_path / "masks" / "3.png")
-    assert masks_of(images, tmp_path / "masks", "_mask") == {images[0]: marked, images[2]: other}
-    save(tmp_path / "masks" / "4_mask.png")
-    with pytest.raises(DatasetError, match=r"4_mask\.png” has no image"):
-        masks_of(images, tmp_path / "masks", "_mask")
+    places = {PurePath(path.name): path for path in images}
+    assert masks_of(places, tmp_path / "masks", tmp_path) == ({images[0]: marked, images[2]: other}, [])
+    lone = save(tmp_path / "masks" / "4_mask.png")
+    pairs, (fault,) = masks_of(places, tmp_path / "masks", tmp_path)
+    assert len(pairs) == 2 and fault[:2] == ("masks/4_mask.png", lone) and "“4_mask.png” has no image" in fault.reason
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
     picture, mask = tmp_path / "bolt" / "1.png", tmp_path / "bolt" / "1_mask.png"
     sample = file_sample(picture, tmp_path, "bolt", "dent", mask)
     assert (sample.name, sample.class_name, sample.defect, sample.label) == ("bolt/1.png", "bolt", "dent", 1)
-    with pytest.raises(ImageError, match="is not a file"):
+    with pytest.raises(ImageError, match=f"“{picture}” cannot be used: This file cannot be opened: No such file"):
         sample.read()
     save(picture)
     white = np.zeros((16, 24), np.uint8)

@@ -140,8 +140,7 @@ def test_a_missing_column_is_named(column: int, root: Path, lists: Lists) -> Non
         (["candle", "validation", "normal", FLAWED, ""], "has the split “validation”. It must be train or test"),
         (["", "train", "normal", FLAWED, ""], "has no object"),
         (["candle", "train", "anomaly", FLAWED, MASK], r"trains on the anomaly “candle/.*/000\.JPG”. Only normal"),
-        (["candle", "test", "anomaly", FLAWED, ""], r"gives no mask of the anomaly “candle/.*000\.JPG”. Give each"),
-        (["candle", "test", "normal", FLAWED, MASK], r"gives a mask of the normal image “candle/.*000\.JPG”. Give"),
+        (["candle", "test", "normal", FLAWED, MASK], r"gives a mask of the normal image “candle/.*000\.JPG”. Only"),
         (ROWS[3], "lists “candle/Data/Images/Normal/0001.JPG” a second time. Remove"),
         (["pcb1", "test", *ROWS[3][2:]], "lists “candle/Data/Images/Normal/0001.JPG” a second time"),
         (["candle", "test", "normal", "candle//Data/./Images/Normal/0001.JPG", ""], "lists .* a second time"),
@@ -149,14 +148,30 @@ def test_a_missing_column_is_named(column: int, root: Path, lists: Lists) -> Non
 )
 def test_an_odd_row_is_named_by_its_line(row: list[str], sentence: str, root: Path, lists: Lists) -> None:
     lists([HEADER, ROWS[3], row])
-    with pytest.raises(DatasetError, match=rf"^Line 3 of “.*split_csv/1cls\.csv” {sentence}"):
-        visa_dataset(root)
+    with pytest.raises(DatasetError, match=rf"^“.*split_csv/1cls\.csv”: Line 3 {sentence}"):
+        open_dataset(str(root))
+    assert [sample.name for sample in visa_dataset(root).train] == [NORMAL]
+
+
+def test_every_odd_row_is_listed_at_once(root: Path, lists: Lists) -> None:
+    lists([HEADER, ROWS[3], ["candle", "test", "bad", FLAWED, MASK], ["candle", "train", "normal", "lost.JPG", ""]])
+    with pytest.raises(DatasetError) as refused:
+        open_dataset(str(root))
+    heading, *lines = str(refused.value).splitlines()
+    assert heading == "2 files or folders of VisA cannot be used:"
+    assert [line.partition("”: ")[2][:6] for line in lines] == ["Line 3", "Line 4"]
+
+
+def test_an_anomaly_without_a_mask_is_one_of_those_to_test_with(root: Path, lists: Lists) -> None:
+    lists([HEADER, ROWS[3], ["candle", "test", "anomaly", FLAWED, ""]])
+    (sample,) = visa_dataset(root).whole().test
+    assert sample.label == 1 and sample.read_mask is None
 
 
 def test_a_file_elsewhere_is_not_part_of_the_data_set(root: Path, lists: Lists) -> None:
-    lists([HEADER, ["candle", "train", "normal", str(root / NORMAL), ""]])
-    with pytest.raises(DatasetError, match=r"Line 2 .* names “/.*0001\.JPG”, which is no file in"):
-        visa_dataset(root)
+    lists([HEADER, ROWS[3], ["candle", "train", "normal", str(root / NORMAL), ""]])
+    with pytest.raises(DatasetError, match=r"Line 3 names “/.*0001\.JPG”, which is no file in"):
+        open_dataset(str(root))
 
 
 @pytest.mark.parametrize("content", [b"object,split\xff\n", b'object,"split\n'], ids=["no text", "an open quote"])
@@ -183,5 +198,5 @@ def test_lists_without_training_images_or_none_at_all(root: Path, lists: Lists) 
 def test_a_mask_of_another_size(root: Path, lists: Lists) -> None:
     save(root / MASK, flaws().T)
     flawed = visa_dataset(root).test[0]
-    with pytest.raises(DatasetError, match=r"000\.png” has 24 x 40 pixels, its image 40 x 24"):
+    with pytest.raises(DatasetError, match=r"000\.png” cannot be used: The mask has 24 x 40 pixels, its image 40 x 24"):
         flawed.read_mask()

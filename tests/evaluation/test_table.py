@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from ltad.data import Dataset
-from ltad.errors import DatasetError
+from ltad.data import Dataset, Fault
+from ltad.errors import DatasetError, ImageError
 from ltad.evaluation.harmless import harmlessly_changed
 from ltad.evaluation.table import FIGURES, HARMLESS, evaluate, format_table, write_metrics
 from ltad.evaluation.working_point import SHARES, WORKING_POINT
@@ -181,6 +183,75 @@ def test_the_table_for_people(odd_table: dict) -> None:
     assert dots.split()[1:3] == ["4", "head"] and dots.count("n/a") == 2  # in pixels
     assert stripes.count("n/a") == 5  # image AUROC and false alarms with their intervals, and found at best
     assert len(lines[0]) <= 150 and len({len(line) for line in lines[:-2]}) == 1  # columns
+
+
+@pytest.fixture
+def dots(toy_data: Dataset) -> Dataset:
+    """One class of the toy data to test with."""
+    return replace(toy_data, test=tuple(s for s in toy_data.test if s.class_name == "dots"))
+
+
+def test_an_image_without_a_mask_is_in_the_image_figures_and_in_no_pixel_figure(
+    predictor: Predictor, dots: Dataset
+) -> None:
+    bare = next(s for s in dots.test if s.label)
+    some = tuple(replace(s, read_mask=None) if s == bare else s for s in dots.test)
+    table = evaluate(replace(dots, test=some), predictor, progress=quiet)
+    fewer = evaluate(replace(dots, test=tuple(s for s in dots.test if s != bare)), predictor, progress=quiet)
+    published, without, row = (each["classes"]["dots"] for each in (predictor.card.metrics, fewer, table))
+    assert (row["n_anomalous"], row["n_unmarked"], published["n_unmarked"]) == (3, 1, 0)
+    for key in FIGURES:
+        same = without if key.startswith(("pixel", "aupro")) else published
+        assert row[key] == pytest.approx(same[key], abs=1e-4), key
+    assert row["pixel_auroc_interval"] == pytest.approx(without["pixel_auroc_interval"], abs=1e-4)
+    assert format_table(table).splitlines()[-1] == "defective images without a mask, in no pixel figure: 1 of dots"
+    assert "without a mask" not in format_table(fewer)
+
+
+def unreadable() -> Image.Image:
+    raise ImageError("“/data/1.png” cannot be used: x") from ImageError("This image is empty.")
+
+
+def unmarkable() -> np.ndarray:
+    raise DatasetError("“/data/1_mask.png” cannot be used: x") from DatasetError("The mask is of another size.")
+
+
+def test_a_bad_picture_costs_no_evaluation(predictor: Predictor, dots: Dataset) -> None:
+    good, other = (next(s for s in dots.test if s.label == label) for label in (0, 1))
+    left = (replace(s, read_mask=None) if s == other else s for s in dots.test if s != good)
+    expected = evaluate(replace(dots, test=tuple(left)), predictor, progress=quiet)
+    spoilt = {good: replace(good, read=unreadable), other: replace(other, read_mask=unmarkable)}
+    test = tuple(spoilt.get(s, s) for s in dots.test)
+    known = Fault("dots/lost.png", Path("/data/dots/lost.png"), "It is lost.")
+    told: list[Fault] = []
+    table = evaluate(
+        replace(dots, test=test, faults=(known,)),
+        predictor,
+        harmless=True,  # asks for every image once more
+        strangers=replace(dots, test=tuple(replace(s, class_name="nuts") for s in test)),
+        tell=told.append,
+        progress=quiet,
+    )
+    assert [(fault.name, fault.reason) for fault in told] == [
+        (good.name, "This image is empty."),
+        (f"mask of {other.name}", "The mask is of another size."),
+    ]
+    assert table["broken"] == [{"name": fault.name, "reason": fault.reason} for fault in (known, *told)]
+    assert table["strangers"]["classes"]["nuts"]["n"] == 2  # good ones, of which one is broken
+    row, same = table["classes"]["dots"], expected["classes"]["dots"]
+    assert (row["n_normal"], row["n_anomalous"], row["n_unmarked"]) == (2, 3, 1)
+    assert {key: row[key] for key in FIGURES} == pytest.approx({key: same[key] for key in FIGURES}, abs=1e-4)
+    names = ", ".join(each["name"] for each in table["broken"])
+    assert format_table(table).splitlines()[-1] == f"left out, 3 files that cannot be used: {names}"
+
+
+def test_a_class_of_bad_pictures_is_left_out_and_so_are_such_strangers(predictor: Predictor, toy_data: Dataset) -> None:
+    test = tuple(replace(s, read=unreadable) if s.class_name == "dots" else s for s in toy_data.test)
+    strangers = replace(toy_data, test=tuple(replace(s, class_name="nuts", read=unreadable) for s in test))
+    table = evaluate(replace(toy_data, test=test), predictor, strangers=strangers, progress=quiet)
+    assert table["classes"].keys() == {"checker", "stripes"} and table["mean"]["all"]["n_classes"] == 2
+    assert table["strangers"] is None and len(table["broken"]) >= 6
+    assert "NaN" not in json.dumps(table)
 
 
 def test_where_no_class_is_known_it_is_an_error(predictor: Predictor, toy_data: Dataset) -> None:

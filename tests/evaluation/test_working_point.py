@@ -28,7 +28,8 @@ def scored(
     scores = np.array([*good, *defective], dtype=float)
     decisions = [Decision(bool(score > over), i < refused) for i, score in enumerate(scores)]
     labels = np.array([0] * len(good) + [1] * len(defective))
-    return ScoredClass(name, labels, scores, np.ones(len(scores), bool), decisions, [], [])
+    every = np.ones(len(scores), bool)
+    return ScoredClass(name, labels, scores, every, decisions, labels == 0, [], [])
 
 
 def test_good_and_defective_images_are_counted_apart(tiny: Predictor) -> None:
