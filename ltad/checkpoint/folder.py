@@ -6,7 +6,7 @@ model from the first and accepts the second only if every tensor is there, has i
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,25 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise CheckpointError(f"{path.parent.name}/{path.name} must hold an object.")
     return values
+
+
+def refuse_to_replace(folder: Path, resume: bool, is_same: Callable[[CheckpointCard], bool]) -> None:
+    """Raise CheckpointError where a folder holds a finished checkpoint that is not to be made once more.
+
+    resume: whether it may be, if it is the same. is_same: says so of the card that is there.
+    """
+    if not (folder / CONFIG).exists():
+        return
+    if not resume:
+        raise CheckpointError(
+            f"“{folder}” holds a finished checkpoint, which stays: give another --output, or remove it; --resume makes "
+            "it once more where all settings are the same."
+        )
+    if not is_same(read_card(folder)):
+        raise CheckpointError(
+            f"“{folder}” holds a finished checkpoint of other settings or images, which stays: give another --output, "
+            "or remove it."
+        )
 
 
 def save_checkpoint(checkpoint: Checkpoint) -> None:

@@ -2,11 +2,11 @@
 
 import argparse
 import json
-from pathlib import Path
+from contextlib import closing
 
 from ltad.commands import DONE
-from ltad.commands.options import SOURCES, add_checkpoint, add_sources, open_predictor
-from ltad.commands.progress import Bars
+from ltad.commands.options import SOURCES, add_checkpoint, add_output, add_sources, open_predictor
+from ltad.commands.progress import told
 from ltad.data.sources import open_dataset
 from ltad.evaluation.table import evaluate, format_table, write_metrics
 
@@ -20,23 +20,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--harmless", action="store_true", help=again)
     passing = "count, too, how many good images of products that it does not know pass for known ones"
     parser.add_argument("--strangers", help=passing, **SOURCES)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON, too")
+    add_output(parser, "FILE", "write the table as JSON, too")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and print the table."""
     dataset = open_dataset(*options.data)
     strangers = open_dataset(*options.strangers) if options.strangers else None
-    bars, predictor = Bars(), open_predictor(options)
-    table = evaluate(
-        dataset,
-        predictor,
-        auto=options.class_name == "auto",
-        harmless=options.harmless,
-        strangers=strangers,
-        progress=bars,
-    )
-    bars.close()
+    predictor = open_predictor(options)
+    with closing(told(options)) as progress:
+        table = evaluate(
+            dataset,
+            predictor,
+            auto=options.class_name == "auto",
+            harmless=options.harmless,
+            strangers=strangers,
+            progress=progress,
+        )
     if options.output:
         write_metrics(table, options.output)
     print(json.dumps(table) if options.json else format_table(table))

@@ -10,6 +10,7 @@ from ltad.config import HARMLESS_OFF, HarmlessConfig, LTADConfig
 from ltad.data import Dataset
 from ltad.data.longtail import long_tail, read_split
 from ltad.data.sources import open_dataset
+from ltad.files import refuse_unwritable
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Store
 from ltad.foundation.store import FeatureFolder
@@ -34,6 +35,21 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     """One data set, or several as one."""
     layouts = "a folder as MVTec AD, VisA or DAGM is, or a name; several are joined to one data set"
     parser.add_argument("--data", required=True, help=layouts, **SOURCES)
+
+
+def add_output(
+    parser: argparse.ArgumentParser, kind: str, what: str, *, flag: str = "--output", required: bool = False
+) -> None:
+    """Where something is written: a DIR or a FILE. ``refuse_outputs`` looks at all of them before any work."""
+    option = parser.add_argument(flag, required=required, type=Path, metavar=kind, help=what)
+    parser.set_defaults(outputs={**(parser.get_default("outputs") or {}), option.dest: kind})
+
+
+def refuse_outputs(options: argparse.Namespace) -> None:
+    """Raise WriteError where something of the command can never be written."""
+    for name, kind in getattr(options, "outputs", {}).items():
+        if path := getattr(options, name):
+            refuse_unwritable(path, is_folder=kind == "DIR")
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -93,9 +109,7 @@ def _with_change(harmless: HarmlessConfig, word: str) -> HarmlessConfig:
 
 def add_features(parser: argparse.ArgumentParser) -> None:
     """Where encoded photographs are kept."""
-    parser.add_argument(
-        "--features", type=Path, metavar="DIR", help="keep encoded photographs there, so that another run need not"
-    )
+    add_output(parser, "DIR", "keep encoded photographs there, so that another run need not", flag="--features")
 
 
 def open_split(options: argparse.Namespace) -> Dataset:

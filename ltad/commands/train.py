@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from pathlib import Path
+from contextlib import closing
 
 from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import add_metrics
@@ -12,12 +12,13 @@ from ltad.commands.options import (
     add_device,
     add_features,
     add_harmless,
+    add_output,
     harmless_set,
     open_features,
     open_foundation,
     open_split,
 )
-from ltad.commands.progress import Bars
+from ltad.commands.progress import told
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate, format_table
 from ltad.inspection.predictor import Predictor
@@ -32,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--foundation", default="align-mini", metavar="NAME", help="frozen model: align-mini, align, open_clip:ARCH/TAG"
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the new checkpoint")
+    add_output(parser, "DIR", "folder of the new checkpoint; a finished one is not replaced", required=True)
     parser.add_argument("--preset", default="default", choices=("default", "paper"), help="all settings at once")
     add_harmless(parser)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
@@ -54,12 +55,19 @@ def run(options: argparse.Namespace) -> int:
         licence=options.licence or dataset.licence,
         command=options.command_line,
     )
-    store, bars = open_features(options), Bars()
-    checkpoint = train(
-        dataset, foundation, config, options.output, data=data, resume=options.resume, store=store, progress=bars
-    )
-    table = evaluate(dataset, Predictor(foundation, checkpoint), progress=bars) if dataset.test else None
-    bars.close()
+    store = open_features(options)
+    with closing(told(options)) as progress:
+        checkpoint = train(
+            dataset,
+            foundation,
+            config,
+            options.output,
+            data=data,
+            resume=options.resume,
+            store=store,
+            progress=progress,
+        )
+        table = evaluate(dataset, Predictor(foundation, checkpoint), progress=progress) if dataset.test else None
     if table:
         add_metrics(options.output, table)
     print(json.dumps(table) if options.json else format_table(table) if table else f"wrote {options.output}")
