@@ -43,17 +43,30 @@ class Checkpoint:
 
 
 def checkpoint_folders() -> Iterator[Path]:
-    """Every checkpoint folder below ``checkpoints/`` here and beside the package, in alphabetical order."""
-    roots = dict.fromkeys(r.resolve() for r in (Path("checkpoints"), Path(__file__).parents[2] / "checkpoints"))
-    found = {path.parent.name: path.parent for root in roots for path in sorted(root.glob(f"*/{CONFIG}"))}
+    """Every checkpoint folder below ``checkpoints/`` here, beside the package, or in it, in alphabetical order."""
+    found = {path.parent.name: path.parent for root in _roots() for path in sorted(root.glob(f"*/{CONFIG}"))}
     yield from (found[name] for name in sorted(found))
 
 
+def _roots() -> list[Path]:
+    """Where checkpoints are looked for: here, in a checkout, and in an installed package, see ``setup.py``."""
+    package = Path(__file__).parents[1]
+    roots = (Path("checkpoints"), package.parent / "checkpoints", package / "shipped")
+    return list(dict.fromkeys(root.resolve() for root in roots))
+
+
 def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
-    """Find a checkpoint by its folder, or by the name of one that ships."""
+    """Find a checkpoint by its folder, or by the name of one that ships; CheckpointError says where it looked."""
     if Path(name_or_folder, CONFIG).is_file():
         return Path(name_or_folder)
-    return shipped_checkpoint(os.fspath(name_or_folder))
+    try:
+        return shipped_checkpoint(os.fspath(name_or_folder))
+    except CheckpointError as error:
+        places = ", ".join(f"“{root}”" for root in _roots())
+        raise CheckpointError(
+            f"{error} Looked for in {places}, and as a folder. Give the folder of one; “ltad train” and “ltad adapt” "
+            "make one, and the project's repository has more."
+        ) from error
 
 
 def shipped_checkpoint(name: str) -> Path:
