@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from app import endpoints, viewer
+from app.errors import Page
 from app.examples import serve_in_place
 from app.jobs.queue import Jobs
 from app.memory import keep_low
@@ -16,7 +17,7 @@ from app.tabs.names import tab as names
 from app.tabs.teach import tab as teach
 from app.texts import I18N, say
 from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
-from ltad.errors import DeviceError
+from ltad.errors import DeviceError, WriteError
 from ltad.foundation.engine import engine_choice
 from ltad.machine import choose_device, settle
 from ltad.photos.archive import MAX_PACKED
@@ -28,12 +29,11 @@ SWEEP, KEPT = 1800, 3600  # seconds: how often uploads are swept, and how old on
 def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -> gr.Blocks:
     """Put the page together; the models load in the background while it is already there."""
     settle()
-    _refuse_what_cannot_compute()
+    jobs = jobs or _jobs()
     serve_in_place()
-    jobs = jobs or Jobs.of_this_server()
     predictors = predictors or Predictors(jobs)
     title = "LTAD: find defects with learned class names"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as demo:
+    with Page(title=title, analytics_enabled=False, delete_cache=(SWEEP, KEPT)) as demo:
         gr.Markdown(say("masthead"), elem_classes="masthead")
         memory = teach.Memory.make()
         with gr.Tabs() as tabs:
@@ -53,12 +53,13 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
     return demo.queue(max_size=QUEUE_SIZE)
 
 
-def _refuse_what_cannot_compute() -> None:
-    """End with a sentence where LTAD_DEVICE or LTAD_ENGINE names what is not there, before anybody waits for it."""
+def _jobs() -> Jobs:
+    """This server's jobs; the end with a sentence where LTAD_DEVICE, LTAD_ENGINE or LTAD_JOBS name what cannot be."""
     try:
         choose_device()
         engine_choice()
-    except DeviceError as error:
+        return Jobs.of_this_server()
+    except (DeviceError, WriteError) as error:
         raise SystemExit(f"The page cannot start: {error}") from error
 
 

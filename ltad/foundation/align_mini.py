@@ -98,7 +98,7 @@ class TextTower(nn.Module):
 
         super().__init__()
         weights = _packaged(TEXT_PACKAGE, f"{TEXT_FOLDER}/model.safetensors", TEXT_SHA256)
-        config = json.loads((weights.parent / "config.json").read_text())
+        config = json.loads((weights.parent / "config.json").read_text(encoding="utf-8"))
         self.network = BertModel(BertConfig(**config), add_pooling_layer=False)
         state = {k: v for k, v in load_file(weights).items() if not k.startswith("pooler.") and "position_ids" not in k}
         self.network.load_state_dict(state)
