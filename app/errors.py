@@ -5,6 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ NOT_UPLOADED = (
     "This path is of no file that was uploaded here, and no other is read. Upload the file, and send the path that the "
     "upload answers."
 )
+GONE = "This upload is not here any more: uploads are deleted within two hours. Upload the file again."
 HOW_TO_SEND = (
     "A file is sent as the path that its upload answers, {“path”: …, “meta”: {“_type”: “gradio.FileData”}}; "
     "/gradio_api/info describes the rest."
@@ -47,7 +49,10 @@ class Page(gr.Blocks):
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *arguments: Any, **options: Any) -> Any:
         """Turn what was sent into what the handler takes."""
         try:
-            return await super().preprocess_data(block_fn, inputs, *arguments, **options)
+            taken = await super().preprocess_data(block_fn, inputs, *arguments, **options)
+            if not all(is_http_url_like(path) or Path(path).exists() for path in _paths(inputs)):
+                raise gr.Error(GONE, duration=None, print_exception=False)
+            return taken
         except gr.Error:
             raise
         except Exception as error:
@@ -69,11 +74,18 @@ def _what_was_wrong(error: Exception, block_fn: Any, inputs: list[Any]) -> str:
     """The sentence for what Gradio could not turn into what a handler takes."""
     if isinstance(error, InvalidPathError):
         return NOT_UPLOADED
-    files = [value for given in inputs for value in (given if isinstance(given, list) else [given])]
-    if address := next((f["path"] for f in files if isinstance(f, dict) and is_http_url_like(f.get("path"))), None):
+    if address := next(filter(is_http_url_like, _paths(inputs)), None):
         return f"“{address}” cannot be fetched from here. Give another address, or upload the file."
     wanted = ", ".join(str(block.label) for block in block_fn.inputs) or "nothing"
     return f"What was sent is not what is taken here: {wanted}. {HOW_TO_SEND}"
+
+
+def _paths(inputs: list[Any]) -> Iterator[str]:
+    """The paths, or addresses, of the files among what was sent."""
+    for given in inputs:
+        for value in given if isinstance(given, list) else [given]:
+            if isinstance(value, dict) and isinstance(path := value.get("path"), str):
+                yield path
 
 
 @contextmanager

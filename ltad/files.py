@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from safetensors import SafetensorError
 
 from ltad.errors import WriteError
 from ltad.words import AS_JSON
+
+PATIENCE = 2.0 if os.name == "nt" else 0.0  # seconds: Windows lets no file be replaced while somebody reads it
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.chmod(0o644)  # safetensors writes files that only their owner can read
         with partial.open("r+b") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
-        partial.replace(path)
+        _take_the_place(partial, path)
     except (OSError, SafetensorError) as error:  # the latter is what safetensors makes of a full disk
         reason = getattr(error, "strerror", None) or error
         raise WriteError(
@@ -35,6 +38,19 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _take_the_place(partial: Path, path: Path) -> None:
+    """Put a file in the place of another, once nobody reads that any more where the system asks for it."""
+    patience = time.monotonic() + PATIENCE
+    while True:
+        try:
+            partial.replace(path)
+            return
+        except PermissionError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager

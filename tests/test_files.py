@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ltad import files
 from ltad.errors import LTADError, WriteError
 from ltad.files import refuse_unwritable, whole_file, write_text
 from tests.toys import full_disk
@@ -49,6 +50,26 @@ def test_what_is_flushed_was_opened_for_writing_as_windows_wants_it(
     write_text(tmp_path / "new" / "folder" / "a.txt", "a")
     save_file_whole(tmp_path / "b.safetensors")
     assert (tmp_path / "new" / "folder" / "a.txt").read_text() == "a" and len(flushed) == 2
+
+
+def test_a_file_that_somebody_reads_is_waited_for_as_windows_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").write_text("before", encoding="utf-8")
+    replace, tries = Path.replace, []
+
+    def held(partial: Path, path: Path) -> Path:
+        tries.append(partial)
+        if len(tries) % 4:
+            raise PermissionError(13, "Access is denied")
+        return replace(partial, path)
+
+    monkeypatch.setattr(Path, "replace", held)
+    with pytest.raises(WriteError, match=r"a\.txt” could not be written: Access is denied"):
+        write_text(tmp_path / "a.txt", "at once")
+    monkeypatch.setattr(files, "PATIENCE", 5.0)
+    write_text(tmp_path / "a.txt", "after a while")
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["after a while"] and len(tries) == 4
 
 
 def test_names_that_are_no_text_are_kept_in_json(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -123,6 +124,8 @@ REFUSED = [  # what may be sent to every endpoint, and what it answers
     ("inspect", [None, CHECKPOINT, "auto"], "No image was given"),
     ("inspect", [], WRONG),
     ("inspect", [None, None, None], "There is no checkpoint “”"),
+    ("inspect", [named(f"{get_upload_folder()}/swept.png"), CHECKPOINT, "auto"], "not here any more"),
+    ("adapt", [[named(f"{get_upload_folder()}/swept.png")], CHECKPOINT, "x", 1], "not here any more"),
     ("match_class", [named("/etc/passwd"), CHECKPOINT], "of no file that was uploaded here"),
     ("match_class", [7, CHECKPOINT], f"{WRONG}image, checkpoint."),
     ("match_class", [None, None], "There is no checkpoint “”"),

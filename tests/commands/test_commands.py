@@ -156,7 +156,11 @@ def test_a_split_is_written_read_and_trained_on(dots: Path, tmp_path: Path, caps
     arguments = ["train", "--data", str(dots), "--imbalance", str(split), "--output", str(output), "--json"]
     harmless = ["--harmless", "none", "shift=2", "dots:shift=0"]
     assert main([*arguments, *(f"--set={s}" for s in settings), *harmless]) == 0
-    table = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    table, told = json.loads(said.out), lines(said.err)
+    assert [row["stage"] for row in told if row["loss"]][-2:] == ["phase1", "phase2"] and told[-1][
+        "stage"
+    ] == "evaluate"
     assert table == json.loads((output / "metrics.json").read_text(encoding="utf-8"))
     card = read_card(output)
     assert (card.classes[0].n_train, card.data.split_hash) == (3, split_hash(chosen))
