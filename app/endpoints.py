@@ -13,7 +13,7 @@ from app.limits import AT_ONCE
 from app.photograph import Photograph
 from app.predictors import Predictors
 from ltad.checkpoint.card import summarise
-from ltad.errors import ImageError
+from ltad.errors import ImageError, JobError
 from ltad.inspection.pictures import overlay
 from ltad.inspection.predictor import AUTO
 from ltad.photos.gather import gather
@@ -21,7 +21,7 @@ from ltad.training.adaptation import DEFAULT_MINUTES
 
 
 def build(predictors: Predictors, jobs: Jobs) -> None:
-    """Offer the endpoints; their components are not on the page."""
+    """Offer the endpoints; their components are not on the page. Whatever is asked for may be None."""
 
     @told_plainly
     def inspect(image: str, checkpoint: str, class_name: str = AUTO) -> tuple[Image.Image, dict[str, Any]]:
@@ -35,7 +35,7 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
         Returns:
             The photograph with the anomaly map laid over it, and the report.
         """
-        prediction = predictors.get(checkpoint).predict(_given(image), class_name or AUTO)
+        prediction = predictors.get(checkpoint or "").predict(_given(image), class_name or AUTO)
         picture = overlay(prediction.photo.image, prediction.anomaly_map, prediction.judgement.threshold)
         return picture, prediction.report()
 
@@ -50,7 +50,7 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
         Returns:
             Each class with its similarity, the words nearest to its learned name, and its training images.
         """
-        return predictors.get(checkpoint).match_classes(_given(image))
+        return predictors.get(checkpoint or "").match_classes(_given(image))
 
     @told_plainly
     def checkpoints() -> list[dict[str, Any]]:
@@ -70,10 +70,12 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
         Returns:
             The job's id, under "job". Whoever knows it can look at the job and cancel it.
         """
+        if not isinstance(minutes := DEFAULT_MINUTES if minutes is None else minutes, int | float):
+            raise JobError(f"The minutes must be a number, not “{minutes}”.")
         with TemporaryDirectory() as folder:
             good = gather([Path(file) for file in files or ()], Path(folder)).good()
             refuse_too_many(len(good.photographs))
-            job = jobs.submit(good.readable(), predictors.card(checkpoint).path, class_name, minutes)
+            job = jobs.submit(good.readable(), predictors.card(checkpoint or "").path, class_name or "", minutes)
         return {"job": job.id}
 
     @told_plainly
@@ -87,7 +89,7 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
             State (queued, running, done, failed, cancelled, interrupted), steps, seconds left, loss, and once it is
             done the checkpoint's name, which inspect takes.
         """
-        return jobs.get(job).report()
+        return jobs.get(job or "").report()
 
     @told_plainly
     def cancel(job: str) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def build(predictors: Predictors, jobs: Jobs) -> None:
         Returns:
             What job gives.
         """
-        return jobs.cancel(job).report()
+        return jobs.cancel(job or "").report()
 
     with gr.Row(visible=False):
         image = Photograph(label="image")

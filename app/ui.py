@@ -6,6 +6,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from app import endpoints, viewer
+from app.errors import Page
 from app.examples import serve_in_place
 from app.jobs.queue import Jobs
 from app.limits import MAX_PACKED, QUEUE_SIZE, SWEEP, UPLOAD_SECONDS
@@ -19,7 +20,7 @@ from app.tabs.teach import tab as teach
 from app.texts import I18N, say
 from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
 from app.uploads import BoundedUploads
-from ltad.errors import DeviceError
+from ltad.errors import DeviceError, WriteError
 from ltad.foundation.engine import engine_choice
 from ltad.machine import choose_device, settle
 
@@ -27,12 +28,11 @@ from ltad.machine import choose_device, settle
 def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -> gr.Blocks:
     """Put the page together; the models load in the background while it is already there."""
     settle()
-    _refuse_what_cannot_compute()
+    jobs = jobs or _jobs()
     serve_in_place()
-    jobs = jobs or Jobs.of_this_server()
     predictors = predictors or Predictors(jobs)
     title = "LTAD: find defects with learned class names"
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(SWEEP, UPLOAD_SECONDS)) as demo:
+    with Page(title=title, analytics_enabled=False, delete_cache=(SWEEP, UPLOAD_SECONDS)) as demo:
         gr.Markdown(say("masthead"), elem_classes="masthead")
         memory = teach.Memory.make()
         with gr.Tabs() as tabs:
@@ -52,12 +52,13 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
     return demo.queue(max_size=QUEUE_SIZE)
 
 
-def _refuse_what_cannot_compute() -> None:
-    """End with a sentence where LTAD_DEVICE or LTAD_ENGINE names what is not there, before anybody waits for it."""
+def _jobs() -> Jobs:
+    """This server's jobs; the end with a sentence where LTAD_DEVICE, LTAD_ENGINE or LTAD_JOBS name what cannot be."""
     try:
         choose_device()
         engine_choice()
-    except DeviceError as error:
+        return Jobs.of_this_server()
+    except (DeviceError, WriteError) as error:
         raise SystemExit(f"The page cannot start: {error}") from error
 
 

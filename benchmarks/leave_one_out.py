@@ -89,7 +89,9 @@ def _run(options: argparse.Namespace, words: str) -> None:
             for n, seed in wanted:
                 images = choose(dataset, class_name, n, seed)
                 settings = replace(steps_for(options.minutes), seed=seed)
-                methods = adapt_in_every_way(base, dataset, images, settings, encoder, Path(folder), bars)
+                methods = adapt_in_every_way(
+                    base, dataset, images, settings, encoder, Path(folder, f"{n}-{seed}"), bars
+                )
                 run = {"class": class_name, "images": n, "seed": seed, "before": before["mean"]["all"]}
                 runs.append(run | {"methods": methods})
                 write_text(options.output, json.dumps({"header": header | {"command": words}, "runs": runs}, indent=1))
@@ -132,13 +134,13 @@ def adapt_in_every_way(
             class_name,
             encoder.foundation,
             replace(settings, replayed=replayed),
-            folder / "adapted",
+            folder / name,
             command="python -m benchmarks.leave_one_out",
             store=encoder.store,
             progress=bars,
         )
         seconds, predictor = time.perf_counter() - start, Predictor(encoder.foundation, adapted, encoder.store)
-        size = (folder / "adapted" / "model.safetensors").stat().st_size
+        size = (folder / name / "model.safetensors").stat().st_size
         own = evaluate(only(dataset, class_name), predictor, auto=True, progress=bars)
         others = evaluate(without(dataset, class_name), predictor, auto=True, progress=bars)
         promised = {"promised_rate": promised_rate(adapted.card, class_name)}

@@ -8,20 +8,32 @@ import sys
 from collections.abc import Sequence
 
 from ltad.commands import COMMANDS, FAILED
+from ltad.commands.printing import everything_printed
 from ltad.errors import LTADError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 = done, 1 = failed with one sentence on stderr, 2 = wrong usage."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser(words).parse_args(words)
+    with everything_printed() as out:
+        options = _parser(words).parse_args(words)
+        status = _run(options, words)
+        if out and (lost := out.lost()):
+            print(f"ltad {options.command}: what was printed is lost: {lost}", file=sys.stderr)
+            status = FAILED
+    return status
+
+
+def _run(options: argparse.Namespace, words: Sequence[str]) -> int:
     # What makes a checkpoint again, whether or not it was interrupted this time.
     options.command_line = shlex.join(["python", "-m", "ltad", *(word for word in words if word != "--resume")])
     logging.basicConfig(level=logging.DEBUG if options.debug else logging.WARNING)
-    from ltad.machine import settle  # brings torch, which --help need not wait for
+    from ltad.commands.options import refuse_outputs  # bring torch, which --help need not wait for
+    from ltad.machine import settle
 
     try:
         settle()
+        refuse_outputs(options)
         return options.run(options)
     except (LTADError, ValueError, OSError) as error:
         if options.debug:

@@ -4,13 +4,20 @@ Decided here for the page, the commands, their workers and whoever imports ``lta
 """
 
 import ctypes
+import logging
 import os
 import sys
+import tempfile
+from functools import cache
+from getpass import getuser
 from pathlib import Path
 
 import torch
 
-from ltad.errors import DeviceError
+from ltad.errors import DeviceError, WriteError
+from ltad.files import refuse_unwritable
+
+logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 CPU = torch.device("cpu")
@@ -54,7 +61,7 @@ def cores() -> int:
     """The processors that this process may use: those it is bound to, or fewer where a container allows less time."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = Path("/sys/fs/cgroup/cpu.max")  # "microseconds period", or "max period"
-    share = quota.read_text().split() if quota.is_file() else []
+    share = quota.read_text(encoding="ascii").split() if quota.is_file() else []
     if share and share[0].isdigit():
         bound = min(bound, max(1, -(-int(share[0]) // int(share[1]))))
     return bound
@@ -85,5 +92,37 @@ def _tell_glibc(function: str, *values: int) -> None:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept between two runs: the folder that LTAD_CACHE names, or the user's."""
-    return Path(os.environ.get("LTAD_CACHE") or Path.home() / ".cache" / "ltad")
+    """Where what can be made again is kept between two runs: the folder that LTAD_CACHE names, or the user's.
+
+    Where that cannot be written, as in a container that runs as somebody without a home, it is one below the temporary
+    folder, which is said once.
+    """
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return _writable(Path(os.environ.get("LTAD_CACHE") or Path(caches, "ltad")))
+
+
+@cache
+def _writable(folder: Path) -> Path:
+    """The folder, or another one where it can never be written."""
+    try:
+        if folder.parts[:1] == ("~",):  # nobody knows where this user is at home
+            raise WriteError(f"“{folder}” is nowhere.")
+        refuse_unwritable(folder, is_folder=True)
+    except WriteError:
+        other, why = temporary_folder("ltad"), f"since “{folder}” cannot be written; LTAD_CACHE names another folder"
+        logger.warning("Caches and trainings are kept in “%s”, %s.", other, why)
+        return other
+    return folder
+
+
+def temporary_folder(name: str) -> Path:
+    """A folder below the system's temporary one that is this user's alone, and the same at every start."""
+    user = os.getuid() if hasattr(os, "getuid") else getuser()
+    folder = Path(tempfile.gettempdir(), f"{name}-{user}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid():  # nobody else laid it there
+            return folder
+    except OSError as error:
+        logger.warning("“%s” cannot be used: %s", folder, error.strerror)
+    return Path(tempfile.mkdtemp(prefix=f"{name}-"))

@@ -1,7 +1,21 @@
 """How names and figures are said to people, the same way in every text."""
 
+import codecs
 import difflib
+import json
 from collections.abc import Sequence
+
+AS_JSON = "as JSON"  # the way with characters that an encoding lacks: \u4e2d, so that JSON means what it meant
+
+
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    """What stands for the characters that an encoding lacks, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(AS_JSON, _as_json)
 
 
 def spoken(class_name: str) -> str:

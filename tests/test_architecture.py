@@ -23,7 +23,8 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 # The rooms from the ground up: imports run down this list, and rooms of one floor do not know each other.
 FLOORS = (
     ("ltad", "ltad.config", "ltad.errors", "ltad.words", "ltad.progress"),
-    ("ltad.files", "ltad.presets", "ltad.machine"),
+    ("ltad.files", "ltad.presets"),
+    ("ltad.machine",),
     ("ltad.photos",),
     ("ltad.data", "ltad.foundation"),
     ("ltad.model",),
@@ -73,7 +74,7 @@ def test_the_reader_of_imports_reads() -> None:
     assert {"ltad.evaluation.metrics", "ltad.data", "ltad.inspection.predictor"} <= imports("ltad.evaluation.table")
     assert "ltad.data.demo" in imports("ltad.data.sources")  # imported in a function
     assert offences(["ltad.evaluation.table"], "ltad.files") == ["ltad.evaluation.table imports ltad.files"]
-    assert floor("ltad.photos.pile") == (2, "ltad.photos") and floor("ltad.__main__")[1] == "ltad.__main__"
+    assert floor("ltad.photos.pile") == (3, "ltad.photos") and floor("ltad.__main__")[1] == "ltad.__main__"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -179,6 +180,29 @@ def test_what_no_file_may_contain(name: str) -> None:
             keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             safe = keywords.get("weights_only") == "True" or keywords.get("allow_pickle") == "False"
             assert safe, f"{where} may unpickle"
+
+
+TEXT = {"read_text": 0, "write_text": 1}  # where these take an encoding
+ONE_SYSTEMS = ("fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "tty", "winreg")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_means_the_same_on_every_system(name: str) -> None:
+    """Text is read and written in an encoding that is said, and nothing needs one system's own ways."""
+    assert not offences([name], *ONE_SYSTEMS)
+    for node in ast.walk(TREES[name]):
+        if not isinstance(node, ast.Call):
+            continue
+        where, keywords = (
+            f"{name}:{node.lineno}",
+            {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords},
+        )
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+        assert called not in ("fork", "forkpty", "killpg", "setsid", "mkfifo", "symlink", "symlink_to"), where
+        binary = any(isinstance(a, ast.Constant) and isinstance(a.value, str) and "b" in a.value for a in node.args)
+        opens_text = called == "open" and not binary and ast.unparse(node.func) not in ("Image.open", "self._zip.open")
+        if called in TEXT or opens_text or keywords.get("text") == "True":
+            assert "encoding" in keywords or ast.unparse(node.func) in ("write_text",), where
 
 
 def test_importing_needs_neither_gradio_nor_network() -> None:

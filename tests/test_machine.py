@@ -1,15 +1,17 @@
 """What the arithmetic runs on."""
 
 import os
+import stat
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 
-from ltad.machine import cache_folder, cores, in_words, return_memory, settle, threads
+from ltad.machine import cache_folder, cores, in_words, return_memory, settle, temporary_folder, threads
 
 ROOT = Path(__file__).parents[1]
 WAITS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
@@ -40,7 +42,35 @@ def test_the_cache_is_the_users_or_the_one_that_is_named(monkeypatch: pytest.Mon
     monkeypatch.setenv("LTAD_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("LTAD_CACHE")
-    assert cache_folder() == Path.home() / ".cache" / "ltad"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert cache_folder() == tmp_path / "caches" / "ltad"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_folder() == Path.home() / ".cache" / "ltad" == tmp_path / "home" / ".cache" / "ltad"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="on Windows a home can always be written")
+def test_without_a_home_the_cache_is_below_the_temporary_folder_and_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("LTAD_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", os.devnull)
+    ours = tmp_path / f"ltad-{os.getuid()}"
+    assert cache_folder() == cache_folder() == ours and stat.S_IMODE(ours.stat().st_mode) == 0o700
+    (said,) = caplog.messages  # once
+    assert f"kept in “{ours}”, since “{os.devnull}/.cache/ltad” cannot be written; LTAD_CACHE names another" in said
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # who runs this is in no list of users
+    assert cache_folder() == ours and not Path("~").exists()
+    ours.rmdir()
+    ours.symlink_to(tmp_path)
+    other = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: other)
+    ours.rename(tmp_path / f"ltad-{os.getuid()}")  # somebody else was quicker to lay a folder there
+    mine = temporary_folder("ltad")
+    assert mine.parent == tmp_path and mine.name.startswith("ltad-") and mine.name != f"ltad-{os.getuid()}"
 
 
 def asked(code: str, **environment: str) -> str:

@@ -1,12 +1,18 @@
 """Stages and lines: what is written is read again, by programs, too."""
 
+import argparse
+import re
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltad.commands.progress import Line, Look, Step, read, written
+from ltad.commands import progress
+from ltad.commands.progress import Bars, Line, Lines, Log, Look, Step, read, told, written
 from ltad.photos.pile import Refusal
 from ltad.progress import Stage
+from tests.toys import until
 
 kinds = st.sampled_from(["encode", "phase1", "phase2", "name", "turns of fold", "fold", "a-b"])
 stages = st.builds(Stage, kinds, st.none() | st.integers(1, 12))
@@ -41,3 +47,40 @@ def test_the_keys_are_those_that_programs_know() -> None:
 @pytest.mark.parametrize("text", ["", "ltad adapt: no", "[]", "3", '{"stage": "a"}', '{"left_out": 3, "reason": ""}'])
 def test_whatever_else_is_said_is_no_line(text: str) -> None:
     assert read(text) is None
+
+
+def test_a_log_has_a_line_at_every_stage_and_at_least_one_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "MINUTE", 0.05)
+    said: list[str] = []
+
+    def has(pattern: str) -> bool:
+        said.extend(capsys.readouterr().err.splitlines())
+        return any(re.fullmatch(f"ltad train: {pattern}", line) for line in said)
+
+    log = Log("train")
+    log(Stage("encode"), 16, 4000)
+    assert has("encode, step 16 of 4000")
+    log(Stage("phase2", 1), 1, 800, 0.5)
+    assert has("fold1-phase2, step 1 of 800, loss 0.500")
+    log(Stage("phase2", 1), 400, 800, 0.25)
+    until(lambda: has(r"fold1-phase2, step 400 of 800, loss 0.250, \d+ (s|min) left"), seconds=10)
+    said.clear()
+    until(lambda: has(r"fold1-phase2, step 400 of 800.*"), seconds=10)  # also where nothing goes on
+    log(Stage("phase2", 1), 800, 800, 0.25)
+    until(lambda: has("fold1-phase2, step 800 of 800, loss 0.250"), seconds=10)
+    log.close()
+
+
+def test_who_waits_is_told_in_their_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_terminal, json, kind in (
+        (True, True, Lines),
+        (False, True, Lines),
+        (True, False, Bars),
+        (False, False, Log),
+    ):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        chosen = told(argparse.Namespace(command="train", json=json))
+        chosen.close()
+        assert type(chosen) is kind

@@ -32,7 +32,7 @@ from app.limits import (
 )
 from app.space import storage
 from ltad.errors import JobError
-from ltad.files import write_text
+from ltad.files import refuse_unwritable, write_text
 from ltad.machine import cache_folder
 from ltad.photos.pile import Pile
 from ltad.training.adaptation import FEWEST, steps_for, steps_to_do
@@ -86,12 +86,13 @@ class Jobs(JobFolders):
 
     @classmethod
     def of_this_server(cls) -> Self:
-        """The jobs below the folder that LTAD_JOBS names, or in a Space's storage, or below the user's cache.
+        """The jobs below the folder that LTAD_JOBS names, or in a Space's storage, or below the cache.
 
-        A second server has its own.
+        A second server has its own. Raises WriteError where the folder can never be written.
         """
         lasting = storage()
         root = Path(os.environ.get("LTAD_JOBS") or (lasting / "ltad" if lasting else cache_folder()) / "jobs")
+        refuse_unwritable(root, is_folder=True)
         number = 1
         while True:
             try:
@@ -145,7 +146,8 @@ class Jobs(JobFolders):
             left_out=[left_out(*refusal) for refusal in (*good.refused, *defective.refused)],
         )
         folder = self.folder(job.id)
-        job = replace(job, output=str(folder / f"{job.class_name}-{secrets.token_hex(8)}"))
+        plain = job.class_name.replace(".", "_")  # on Windows “nul.x” would be no folder, but a device
+        job = replace(job, output=str(folder / f"{plain}-{secrets.token_hex(8)}"))
         with self._changed:
             self._refuse_in_a_full_queue()
             try:

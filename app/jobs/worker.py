@@ -37,15 +37,18 @@ def command(job: Job, folder: Path) -> list[str]:
 def start(job: Job, folder: Path) -> Process:
     """Start the process of a job in its folder."""
     environment = os.environ | {"OMP_NUM_THREADS": str(max(1, threads() // 2)), "PYTHONPATH": str(ROOT)}
+    environment |= {"PYTHONUTF8": "1"}  # what it says is read as UTF-8, whatever the server's own words are in
     process = subprocess.Popen(
         command(job, folder),
         cwd=folder,
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
+        creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # on Windows
     )
-    if hasattr(os, "setpriority"):  # not on Windows
+    if hasattr(os, "setpriority"):  # elsewhere
         os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
 
@@ -74,7 +77,7 @@ def follow(job: Job, folder: Path, process: Process, tell: Callable[[Job], objec
         return replace(job, state="done", step=job.steps, stage="")
     if overtime:
         return replace(job, state="failed", message=f"It took more than {limit / 60:.0f} minutes.")
-    if process.returncode < 0:
+    if process.returncode < 0 or not said:  # on Windows a process that is killed ends as one that failed
         message = "The training was stopped from outside; it can go on where it was."
         return replace(job, state="interrupted", message=message)
-    return replace(job, state="failed", message=said.removeprefix("ltad adapt: ") or "It ended without a word.")
+    return replace(job, state="failed", message=said.removeprefix("ltad adapt: "))

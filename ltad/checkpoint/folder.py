@@ -6,7 +6,7 @@ model from the first and accepts the second only if every tensor is there, has i
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,18 +57,36 @@ class Checkpoint:
 
 
 def checkpoint_folders() -> Iterator[Path]:
-    """Every checkpoint folder below ``checkpoints/`` here and beside the package, in alphabetical order."""
-    roots = dict.fromkeys(r.resolve() for r in (Path("checkpoints"), Path(__file__).parents[2] / "checkpoints"))
-    found = {path.parent.name: path.parent for root in roots for path in sorted(root.glob(f"*/{CONFIG}"))}
+    """Every checkpoint folder below ``checkpoints/`` here, beside the package, or in it, in alphabetical order."""
+    found = {path.parent.name: path.parent for root in _roots() for path in sorted(root.glob(f"*/{CONFIG}"))}
     yield from (found[name] for name in sorted(found))
 
 
+def _roots() -> list[Path]:
+    """Where checkpoints are looked for: here, in a checkout, and in an installed package, see ``setup.py``."""
+    package = Path(__file__).parents[1]
+    roots = (Path("checkpoints"), package.parent / "checkpoints", package / "shipped")
+    return list(dict.fromkeys(root.resolve() for root in roots))
+
+
 def find_checkpoint(name_or_folder: str | os.PathLike[str]) -> Path:
-    """Find a checkpoint by its folder, by the name of one that ships, or on the Hub by hf://OWNER/NAME[@REVISION]."""
+    """Find a checkpoint by its folder, by the name of one that ships, or on the Hub by hf://OWNER/NAME[@REVISION].
+
+    CheckpointError says where it looked.
+    """
     name = os.fspath(name_or_folder)
     if name.startswith(HUB):
         return from_the_hub(name)
-    return Path(name) if Path(name, CONFIG).is_file() else shipped_checkpoint(name)
+    if Path(name, CONFIG).is_file():
+        return Path(name)
+    try:
+        return shipped_checkpoint(name)
+    except CheckpointError as error:
+        places = ", ".join(f"“{root}”" for root in _roots())
+        raise CheckpointError(
+            f"{error} Looked for in {places}, and as a folder. Give the folder of one, or hf://OWNER/NAME of one on "
+            "the Hugging Face Hub; “ltad train” and “ltad adapt” make one, and the project's repository has more."
+        ) from error
 
 
 def shipped_checkpoint(name: str) -> Path:
@@ -139,6 +157,25 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise CheckpointError(f"{called(path.parent)}/{path.name} must hold an object.")
     return values
+
+
+def refuse_to_replace(folder: Path, resume: bool, is_same: Callable[[CheckpointCard], bool]) -> None:
+    """Raise CheckpointError where a folder holds a finished checkpoint that is not to be made once more.
+
+    resume: whether it may be, if it is the same. is_same: says so of the card that is there.
+    """
+    if not (folder / CONFIG).exists():
+        return
+    if not resume:
+        raise CheckpointError(
+            f"“{folder}” holds a finished checkpoint, which stays: give another --output, or remove it; --resume makes "
+            "it once more where all settings are the same."
+        )
+    if not is_same(read_card(folder)):
+        raise CheckpointError(
+            f"“{folder}” holds a finished checkpoint of other settings or images, which stays: give another --output, "
+            "or remove it."
+        )
 
 
 def save_checkpoint(checkpoint: Checkpoint) -> None:

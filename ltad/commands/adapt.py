@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +14,13 @@ from ltad.commands.options import (
     add_checkpoint,
     add_features,
     add_harmless,
+    add_output,
     add_skip_broken,
     harmless_set,
     open_features,
     open_predictor,
 )
-from ltad.commands.progress import Bars, Lines
+from ltad.commands.progress import Lines, told
 from ltad.data import DEFECTIVE, GOOD
 from ltad.data.listing import photograph_sample
 from ltad.evaluation.before_after import before_and_after, in_words
@@ -34,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", required=True, type=Path, metavar="DIR|ZIP", help="good photographs, 4 at least")
     add_checkpoint(parser)
     parser.add_argument("--class-name", required=True, metavar="NEW|EXISTING")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR")
+    add_output(parser, "DIR", "folder of the new checkpoint; a finished one is not replaced", required=True)
     parser.add_argument(
         "--minutes", type=float, default=DEFAULT_MINUTES, metavar="M", help="of training, on two CPU cores"
     )
@@ -50,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="defective ones, only to measure with; X_mask marks those of X",
     )
     add_skip_broken(parser, "so, too, but they are listed before the training only")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write what changed as JSON, too")
+    add_output(parser, "FILE", "write what changed as JSON, too", flag="--report")
     parser.add_argument("--seed", type=int, default=0)
     add_harmless(parser)
     parser.add_argument("--no-replay", action="store_true", help="let the other classes fade, to see what replay does")
@@ -62,22 +64,22 @@ def run(options: argparse.Namespace) -> int:
     """Adapt, measure what it changed, and print that."""
     store = open_features(options)
     store = {} if store is None else store  # each photograph is encoded once, wherever it is asked for
-    parent, told = open_predictor(options, store), Lines() if options.json else Bars()
-    with TemporaryDirectory() as folder:
+    parent = open_predictor(options, store)
+    with TemporaryDirectory() as folder, closing(told(options)) as progress:
         good = gather([options.images], Path(folder, "good")).good().without(options.exclude)
         spoilt = [options.defective] if options.defective else []
         defective = gather(spoilt, Path(folder, "defective")).with_masks().readable()
         if options.checked:
             good = good.readable()
         else:
-            check = check_photographs(good, parent.encoder, told)
+            check = check_photographs(good, parent.encoder, progress)
             for each in check.photographs:
                 if each.remarks:
                     print(f"look at “{each.name}”: it {', and it '.join(each.remarks)}", file=sys.stderr)
             good = check.pile
         refused = (*good.refused, *defective.refused)
         for refusal in refused:
-            told.leave_out(refusal)
+            progress.leave_out(refusal)
         normal, anomalous = (
             [photograph_sample(each, options.class_name, defect) for each in sorted(pile.photographs)]
             for pile, defect in ((good, GOOD), (defective, DEFECTIVE))
@@ -96,12 +98,11 @@ def run(options: argparse.Namespace) -> int:
             broken=[refusal.name for refusal in refused],
             resume=options.resume,
             store=store,
-            progress=told,
-            watch=told.watch if isinstance(told, Lines) else None,
+            progress=progress,
+            watch=progress.watch if isinstance(progress, Lines) else None,
         )
         adapted = Predictor(parent.foundation, checkpoint, store)
-        changes = before_and_after(parent, adapted, options.class_name, normal, anomalous, told)
-    told.close()
+        changes = before_and_after(parent, adapted, options.class_name, normal, anomalous, progress)
     if options.report:
         write_text(options.report, json.dumps(changes, indent=1))
     if options.json:
@@ -109,5 +110,5 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"wrote {options.output}\n{in_words(changes)}")
         for refusal in refused if options.skip_broken else ():
-            told.leave_out(refusal)
+            progress.leave_out(refusal)
     return DONE

@@ -2,11 +2,19 @@
 
 import argparse
 import json
-from pathlib import Path
+from contextlib import closing
 
 from ltad.commands import DONE, FAILED
-from ltad.commands.options import SOURCES, add_checkpoint, add_skip_broken, add_sources, list_data, open_predictor
-from ltad.commands.progress import Bars
+from ltad.commands.options import (
+    SOURCES,
+    add_checkpoint,
+    add_output,
+    add_skip_broken,
+    add_sources,
+    list_data,
+    open_predictor,
+)
+from ltad.commands.progress import told
 from ltad.data.sources import list_dataset
 from ltad.evaluation.table import evaluate, format_table, write_metrics
 from ltad.photos.pile import Refusal
@@ -25,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--harmless", action="store_true", help=again)
     passing = "count, too, how many good images of products that it does not know pass for known ones"
     parser.add_argument("--strangers", help=passing, **SOURCES)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the table as JSON, too")
+    add_output(parser, "FILE", "write the table as JSON, too")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,21 +41,21 @@ def run(options: argparse.Namespace) -> int:
     name = options.class_name
     dataset = list_data(options, None if name in (GIVEN, AUTO) else name)
     strangers = list_dataset(*options.strangers) if options.strangers else None
-    bars, predictor = Bars(), open_predictor(options)
     faults = [*dataset.faults, *(strangers.faults if strangers else ())]
-    table = evaluate(
-        dataset,
-        predictor,
-        auto=name == AUTO,
-        harmless=options.harmless,
-        strangers=strangers,
-        tell=faults.append,
-        progress=bars,
-    )
-    bars.close()
+    predictor = open_predictor(options)
+    with closing(told(options)) as progress:
+        table = evaluate(
+            dataset,
+            predictor,
+            auto=name == AUTO,
+            harmless=options.harmless,
+            strangers=strangers,
+            tell=faults.append,
+            progress=progress,
+        )
     if options.output:
         write_metrics(table, options.output)
     print(json.dumps(table) if options.json else format_table(table))
     for fault in faults:
-        bars.leave_out(Refusal(str(fault.path), fault.reason))
+        progress.leave_out(Refusal(str(fault.path), fault.reason))
     return FAILED if faults and not options.skip_broken else DONE

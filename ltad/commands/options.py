@@ -12,6 +12,7 @@ from ltad.data.given import given_dataset
 from ltad.data.longtail import long_tail, read_split
 from ltad.data.look import look_at
 from ltad.data.sources import list_dataset
+from ltad.files import refuse_unwritable
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Store
 from ltad.foundation.store import FeatureFolder
@@ -49,6 +50,21 @@ def add_skip_broken(parser: argparse.ArgumentParser, otherwise: str) -> None:
     """That files may be left out; otherwise: what is done where it is not said."""
     skip = f"go on without files that cannot be used, and list them at the end; without this, {otherwise}"
     parser.add_argument("--skip-broken", action="store_true", help=skip)
+
+
+def add_output(
+    parser: argparse.ArgumentParser, kind: str, what: str, *, flag: str = "--output", required: bool = False
+) -> None:
+    """Where something is written: a DIR or a FILE. ``refuse_outputs`` looks at all of them before any work."""
+    option = parser.add_argument(flag, required=required, type=Path, metavar=kind, help=what)
+    parser.set_defaults(outputs={**(parser.get_default("outputs") or {}), option.dest: kind})
+
+
+def refuse_outputs(options: argparse.Namespace) -> None:
+    """Raise WriteError where something of the command can never be written."""
+    for name, kind in getattr(options, "outputs", {}).items():
+        if path := getattr(options, name):
+            refuse_unwritable(path, is_folder=kind == "DIR")
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -108,9 +124,7 @@ def _with_change(harmless: HarmlessConfig, word: str) -> HarmlessConfig:
 
 def add_features(parser: argparse.ArgumentParser) -> None:
     """Where encoded photographs are kept."""
-    parser.add_argument(
-        "--features", type=Path, metavar="DIR", help="keep encoded photographs there, so that another run need not"
-    )
+    add_output(parser, "DIR", "keep encoded photographs there, so that another run need not", flag="--features")
 
 
 def list_data(options: argparse.Namespace, class_name: str | None) -> Dataset:

@@ -1,7 +1,10 @@
-"""Progress as a person sees it, bars, and as a program reads it: one JSON object a line, written and read here."""
+"""Progress as a person sees it, bars or a log, and as a program reads it: JSON lines, written and read here."""
 
+import argparse
 import json
 import sys
+import threading
+import time
 from typing import NamedTuple
 
 from torch import Tensor
@@ -29,6 +32,8 @@ class Look(NamedTuple):
 
 
 Line = Step | Look | Refusal
+
+MINUTE = 60.0  # seconds
 
 
 def written(line: Line) -> str:
@@ -105,3 +110,64 @@ class Bars:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class Log:
+    """Progress in a file or a container's log: a line on stderr at every stage, and one a minute as long as it lasts.
+
+    command: which it is of.
+    """
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._at: Step | None = None
+        self._began = (0.0, 0)  # when the stage was first told, and at which step
+        self._changing = threading.Lock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._every_minute, daemon=True, name="progress").start()
+
+    def __call__(self, stage: Stage, step: int, steps: int, loss: float | None = None) -> None:
+        """Note where the stage is, and write it where it is a new one."""
+        with self._changing:
+            is_new = self._at is None or self._at.stage != stage
+            self._at = Step(stage, step, steps, loss)
+            if is_new:
+                self._began = (time.monotonic(), step)
+                self._say(self._at)
+
+    def leave_out(self, refusal: Refusal) -> None:
+        """Write that a photograph cannot be used."""
+        print(left_out(*refusal), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Write no more."""
+        self._closed.set()
+
+    def _every_minute(self) -> None:
+        while not self._closed.wait(MINUTE):
+            with self._changing:
+                if self._at:
+                    self._say(self._at)
+
+    def _say(self, at: Step) -> None:
+        loss = "" if at.loss is None else f", loss {at.loss:.3f}"
+        print(
+            f"ltad {self._command}: {at.stage}, step {at.step} of {at.steps}{loss}{self._left(at)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def _left(self, at: Step) -> str:
+        """How long the stage will still take, once some of its steps have been seen."""
+        start, first = self._began
+        if not first < at.step < at.steps:
+            return ""
+        seconds = (time.monotonic() - start) / (at.step - first) * (at.steps - at.step)
+        return f", {seconds:.0f} s left" if seconds < MINUTE else f", {seconds / MINUTE:.0f} min left"
+
+
+def told(options: argparse.Namespace) -> Lines | Bars | Log:
+    """Whoever waits for a command: a program, a person at a terminal, or one who reads a log later."""
+    if options.json:
+        return Lines()
+    return Bars() if sys.stderr.isatty() else Log(options.command)

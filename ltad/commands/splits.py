@@ -2,17 +2,16 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from ltad.commands import DONE
-from ltad.commands.options import add_data, list_split
+from ltad.commands.options import add_data, add_output, list_split
 from ltad.data.longtail import draw_long_tail, tail_classes, write_split
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The data set, its tail, and the file."""
     add_data(parser)
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE")
+    add_output(parser, "FILE", "the split, a training image a line", required=True)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from pathlib import Path
+from contextlib import closing
 
 from ltad.checkpoint.card import DataCard
 from ltad.checkpoint.folder import add_metrics
@@ -12,6 +12,7 @@ from ltad.commands.options import (
     add_device,
     add_features,
     add_harmless,
+    add_output,
     add_skip_broken,
     harmless_set,
     list_split,
@@ -19,7 +20,7 @@ from ltad.commands.options import (
     open_foundation,
     usable,
 )
-from ltad.commands.progress import Bars
+from ltad.commands.progress import told
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate, format_table
 from ltad.inspection.predictor import Predictor
@@ -36,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--foundation", default="align-mini", metavar="NAME", help="frozen model: align-mini, align, open_clip:ARCH/TAG"
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the new checkpoint")
+    add_output(parser, "DIR", "folder of the new checkpoint; a finished one is not replaced", required=True)
     parser.add_argument("--preset", default="default", choices=("default", "paper"), help="all settings at once")
     add_harmless(parser)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
@@ -46,30 +47,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, measure, and print the table."""
+    """Train, measure, and print the table; what was skipped is named at the end."""
     config = harmless_set(PRESETS[options.preset]().override(*options.settings), options)
     dataset = list_split(options)
-    foundation, store, bars = open_foundation(options), open_features(options), Bars()
-    dataset = usable(dataset, options, bars)  # looking may take minutes, and whatever takes none is right by now
-    data = DataCard(
-        name=dataset.name,
-        imbalance=options.imbalance,
-        order=options.order,
-        split_hash=split_hash(dataset),
-        licence=options.licence or dataset.licence,
-        command=options.command_line,
-        broken=tuple(fault.name for fault in dataset.faults),
-    )
-    checkpoint = train(
-        dataset, foundation, config, options.output, data=data, resume=options.resume, store=store, progress=bars
-    )
-    faults = [*dataset.faults]
-    table = None
-    if dataset.test:
-        table = evaluate(dataset, Predictor(foundation, checkpoint), tell=faults.append, progress=bars)
-    bars.close()
-    for fault in faults:
-        bars.leave_out(Refusal(str(fault.path), fault.reason))
+    foundation, store = open_foundation(options), open_features(options)
+    with closing(told(options)) as progress:
+        dataset = usable(dataset, options, progress)  # looking may take minutes; whatever takes none is right by now
+        data = DataCard(
+            name=dataset.name,
+            imbalance=options.imbalance,
+            order=options.order,
+            split_hash=split_hash(dataset),
+            licence=options.licence or dataset.licence,
+            command=options.command_line,
+            broken=tuple(fault.name for fault in dataset.faults),
+        )
+        checkpoint = train(
+            dataset,
+            foundation,
+            config,
+            options.output,
+            data=data,
+            resume=options.resume,
+            store=store,
+            progress=progress,
+        )
+        faults, table = [*dataset.faults], None
+        if dataset.test:
+            table = evaluate(dataset, Predictor(foundation, checkpoint), tell=faults.append, progress=progress)
+        for fault in faults:
+            progress.leave_out(Refusal(str(fault.path), fault.reason))
     if table:
         add_metrics(options.output, table)
     print(json.dumps(table) if options.json else format_table(table) if table else f"wrote {options.output}")

@@ -80,6 +80,7 @@ class ImageTower(nn.Module):
         super().__init__()
         self.basis = nn.Buffer(basis)
         self.network = image_network()
+        self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Give the maps at ``strides``, then the pooled features brought into the joint space, of images in [0, 1]."""
@@ -98,7 +99,7 @@ class TextTower(nn.Module):
 
         super().__init__()
         weights = _packaged(TEXT_PACKAGE, f"{TEXT_FOLDER}/model.safetensors", TEXT_SHA256)
-        config = json.loads((weights.parent / "config.json").read_text())
+        config = json.loads((weights.parent / "config.json").read_text(encoding="utf-8"))
         self.network = BertModel(BertConfig(**config), add_pooling_layer=False)
         state = {k: v for k, v in load_file(weights).items() if not k.startswith("pooler.") and "position_ids" not in k}
         self.network.load_state_dict(state)

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from ltad.checkpoint.card import CheckpointCard, Parent
-from ltad.checkpoint.folder import Checkpoint, save_checkpoint
+from ltad.checkpoint.folder import Checkpoint, refuse_to_replace, save_checkpoint
 from ltad.config import AdaptConfig, HarmlessConfig
 from ltad.data import Sample
 from ltad.data.levels import levels_by_class, shown_by
@@ -80,8 +80,9 @@ def adapt(
     harmless: what may change in its photographs; None = what may in the parent's. broken: the names of photographs that
     could not be used, for the card.
     Stage states lie in ``output/.training`` until the checkpoint is whole; with ``resume`` those of the same
-    adaptation are gone on with. store: where the images' features are kept, too. watch: shown the first image, every
-    few steps of phase 2. Raises DatasetError for fewer than ``FEWEST`` images.
+    adaptation are gone on with, see ``train``. store: where the images' features are kept, too. watch: shown the first
+    image, every few steps of phase 2. Raises DatasetError for fewer than ``FEWEST`` images, and CheckpointError where
+    the folder holds a finished checkpoint; with ``resume`` one of the same command is made once more.
     """
     if len(samples) < FEWEST:
         raise DatasetError(
@@ -97,11 +98,14 @@ def adapt(
     samples = shown_by(samples, levels)
     read = hashlib.sha256("\n".join(sample.name for sample in samples).encode()).hexdigest()[:16]
     config = replace(card.config, seed=seed, harmless=harmless or card.config.harmless)
-    identity = [vars(settings), card.sha256(), foundation.fingerprint.to_dict(), class_name, start, read]
-    identity.append(vars(config.harmless))
+    source = Parent(name=card.name, sha256=card.sha256())
+    data = card.data.with_images(class_name, read, is_new=is_new, command=command, broken=broken)
+    refuse_to_replace(output, resume, lambda there: (there.parent, there.data) == (source, data))
+    encoder, shown = Encoder(foundation, store), hashlib.sha256()
+    features = encode_samples(samples, names, encoder, progress, shown.update)
+    identity = [vars(settings), source.sha256, foundation.fingerprint.to_dict(), class_name, start, read]
+    identity += [vars(config.harmless), shown.hexdigest()]
     with StageFolder(output, identity, resume=resume) as stages:
-        encoder = Encoder(foundation, store)
-        features = encode_samples(samples, names, encoder, progress)
         images = with_copies(samples, features, encoder, config, progress)
         first = images.features.batch(torch.zeros_like(images.features.class_ids[:1]), foundation.device)
 
@@ -120,10 +124,10 @@ def adapt(
             config=card.config,
             foundation=card.foundation,
             classes=card.classes_with(class_name, len(samples)),
-            data=card.data.with_images(class_name, read, is_new=is_new, command=command, broken=broken),
+            data=data,
             calibration=card.calibration.with_held_out(normals.by_class((class_name,))),
             metrics=None,
-            parent=Parent(name=card.name, sha256=card.sha256()),
+            parent=source,
             levels=levels,
         )
         share = len(samples) / (len(samples) + before)

@@ -1,6 +1,6 @@
 """The images that a training sees: their features, and those of the copies that were made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -80,12 +80,25 @@ class TrainingImages(NamedTuple):
 
 
 def encode_samples(
-    samples: Sequence[Sample], class_names: Sequence[str], encoder: Encoder, progress: Progress
+    samples: Sequence[Sample],
+    class_names: Sequence[str],
+    encoder: Encoder,
+    progress: Progress,
+    see: Callable[[memoryview], object] = lambda shown: None,
 ) -> Features:
-    """Encode every image once, as a member of its class among these. About 200 KB an image at 256 px."""
-    images = (encoder.tensors([sample.read()])[0] for sample in samples)
+    """Encode every image once, as a member of its class among these. About 200 KB an image at 256 px.
+
+    see: shown the values of every image, in their order, as the tower takes them.
+    """
+
+    def images() -> Iterator[Tensor]:
+        for sample in samples:
+            (image,) = encoder.tensors([sample.read()])
+            see(image.numpy().data)
+            yield image
+
     class_ids = torch.tensor([class_names.index(sample.class_name) for sample in samples])
-    return encoder.features(images, class_ids, Stage("encode"), progress)
+    return encoder.features(images(), class_ids, Stage("encode"), progress)
 
 
 def with_copies(

@@ -5,6 +5,7 @@ An interrupted one goes on where it stopped and ends with the very bits it would
 
 import hashlib
 import json
+import logging
 import math
 import shutil
 from collections.abc import Callable
@@ -12,13 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ltad.errors import TrainingError
 from ltad.files import whole_file
 from ltad.progress import Progress, Stage
+
+logger = logging.getLogger(__name__)
 
 SAVE_EVERY = 100  # steps
 
@@ -52,15 +55,20 @@ class StageFolder:
             save_file(tensors, partial, metadata={"identity": self.identity, "step": str(step)})
 
     def load(self, stage: Stage) -> tuple[int, dict[str, Tensor]] | None:
-        """Read a stage's step and state, if it was saved by this very training."""
+        """Read a stage's step and state, if it was saved by this very training; of a damaged one a warning."""
         path = self.folder / f"{stage}.safetensors"
         if not path.is_file():
             return None
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            if metadata.get("identity") != self.identity:
-                return None
-            return int(metadata["step"]), {key: file.get_tensor(key) for key in file.keys()}
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("identity") != self.identity:
+                    return None
+                # Copies, since a tensor from a file is the file itself, which Windows then does not let be replaced.
+                return int(metadata["step"]), {key: file.get_tensor(key).clone() for key in file.keys()}
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            logger.warning("“%s” is damaged (%s): %s is learned again from its beginning.", path, error, stage)
+            return None
 
 
 class Optimisation(NamedTuple):
@@ -95,7 +103,13 @@ def optimise(task: Optimisation, seed: int, folder: StageFolder | None, progress
     rates = [group["lr"] for group in optimiser.param_groups]
     first = 0
     if folder and (saved := folder.load(task.stage)):
-        first = _restore(saved, task.module, optimiser, generator)
+        try:
+            first = _restore(saved, task.module, optimiser, generator)
+        except (KeyError, ValueError, RuntimeError) as error:  # of a header whose names are wrong
+            raise TrainingError(
+                f"The state of {task.stage} in “{folder.folder}” is damaged: remove that file, and --resume goes on "
+                "with the others."
+            ) from error
     for step in range(first, task.steps):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * learning_rate_factor(step, task.steps)

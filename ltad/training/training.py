@@ -1,12 +1,13 @@
 """From a data set to a checkpoint: phase 1, phase 2, and the statistics of what is normal."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from ltad.checkpoint.card import CheckpointCard, ClassCard, DataCard
-from ltad.checkpoint.folder import Checkpoint, save_checkpoint
+from ltad.checkpoint.folder import Checkpoint, refuse_to_replace, save_checkpoint
 from ltad.config import LTADConfig
 from ltad.data import Dataset
 from ltad.data.levels import levels_by_class, shown_by
@@ -41,25 +42,31 @@ def train(
     """Train on a data set's normal images and write the checkpoint folder.
 
     Stage states lie in ``output/.training`` until the checkpoint is whole; with ``resume`` those of the same training
-    are gone on with, otherwise they are thrown away first. store: where the images' features are kept, too.
+    are gone on with, otherwise they are thrown away first. Those of images that show something else, under whatever
+    names, are another's. store: where the images' features are kept, too. Raises CheckpointError where the folder
+    holds a finished checkpoint; with ``resume`` one of the same settings is made once more.
     """
     names, counts = dataset.class_names, dataset.train_counts
     if max(counts.values()) < 2:
         raise DatasetError(f"{dataset.name} has one training image per class: at least one class needs two.")
     # What does not fit together is refused before hours of encoding, and before anything is thrown away.
     build_model(config, foundation, torch.zeros(len(names), config.prompts.tokens, foundation.token_size))
+    asked = (config, foundation.fingerprint, data.split_hash, names)
+    refuse_to_replace(
+        output, resume, lambda card: (card.config, card.foundation, card.data.split_hash, card.class_names) == asked
+    )
     shorter = replace(config, phase2=replace(config.phase2, steps=config.calibration.phase2_steps))
-    identity = [config.to_dict(), foundation.fingerprint.to_dict(), data.split_hash, names]
     levels = levels_by_class(dataset.train)
     samples = shown_by(dataset.train, levels)
+    encoder, shown = Encoder(foundation, store), hashlib.sha256()
+    features = encode_samples(samples, names, encoder, progress, shown.update)
+    identity = [config.to_dict(), foundation.fingerprint.to_dict(), data.split_hash, names, shown.hexdigest()]
     with StageFolder(output, identity, resume=resume) as stages:
 
         def learn(seen: Features, fold: int | None) -> LTAD:
             how_long = shorter if fold else config
             return fit(seen, foundation, counts, how_long, fold=fold, folder=stages, progress=progress)
 
-        encoder = Encoder(foundation, store)
-        features = encode_samples(samples, names, encoder, progress)
         listed = plays(features.class_ids, config.seed)
         images = with_copies(samples, features, encoder, config, progress, copies_needed(listed, config))
         judged = images.judged()

@@ -1,5 +1,7 @@
 """The app through its public door: a running server and ``gradio_client``."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,10 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from app import photograph as photograph_module
 from app import ui, uploads
 from app.examples import examples_for
 from app.predictors import Predictors
@@ -100,6 +104,65 @@ def test_wrong_names_get_one_sentence(client: Client, defective: Path, arguments
     with pytest.raises(AppError, match=sentence) as caught:
         client.predict(handle_file(defective), *arguments, api_name="/inspect")
     assert "Traceback" not in str(caught.value)
+
+
+def named(path: str) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+WRONG = "What was sent is not what is taken here: "
+REFUSED = [  # what may be sent to every endpoint, and what it answers
+    ("inspect", [named("/etc/passwd"), CHECKPOINT, "auto"], "of no file that was uploaded here"),
+    ("inspect", [named(f"{os.getcwd()}/app.py"), CHECKPOINT, "auto"], "of no file that was uploaded here"),
+    ("inspect", [named("../../etc/passwd"), CHECKPOINT, "auto"], "of no file that was uploaded here"),
+    (
+        "inspect",
+        [named("http://127.0.0.1:1/a.png"), CHECKPOINT, "auto"],
+        "“http://127.0.0.1:1/a.png” cannot be fetched",
+    ),
+    ("inspect", ["/etc/passwd", CHECKPOINT, "auto"], f"{WRONG}image, checkpoint, class_name. A file is sent as"),
+    ("inspect", [{"url": "x"}, CHECKPOINT, "auto"], "without a file"),
+    ("inspect", [None, CHECKPOINT, "auto"], "No image was given"),
+    ("inspect", [], WRONG),
+    ("inspect", [None, None, None], "There is no checkpoint “”"),
+    ("inspect", [named(f"{get_upload_folder()}/swept.png"), CHECKPOINT, "auto"], "not here any more"),
+    ("adapt", [[named(f"{get_upload_folder()}/swept.png")], CHECKPOINT, "x", 1], "not here any more"),
+    ("match_class", [named("/etc/passwd"), CHECKPOINT], "of no file that was uploaded here"),
+    ("match_class", [7, CHECKPOINT], f"{WRONG}image, checkpoint."),
+    ("match_class", [None, None], "There is no checkpoint “”"),
+    ("adapt", [[named("/etc/passwd")], CHECKPOINT, "x", 1], "of no file that was uploaded here"),
+    ("adapt", [[named("http://127.0.0.1:1/a.png")], CHECKPOINT, "x", 1], "cannot be fetched from here"),
+    ("adapt", ["a", CHECKPOINT, "x", 1], f"{WRONG}files, checkpoint, class_name, minutes."),
+    ("adapt", [[], CHECKPOINT, "x", "many"], "must be a number, not “many”"),
+    ("adapt", [[], CHECKPOINT, None, None], "needs a name"),
+    ("adapt", [None, None, None, None], "There is no checkpoint “”"),
+    ("job", [None], "no training's id"),
+    ("job", [{"a": 1}], "no training's id"),
+    ("job", [], f"{WRONG}job."),
+    ("job", [named("/etc/passwd")], "of no file that was uploaded here"),
+    ("cancel", [None], "no training's id"),
+    ("cancel", [named("/etc/passwd")], "of no file that was uploaded here"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "sent", "sentence"), REFUSED)
+def test_every_refusal_is_a_sentence(client: Client, endpoint: str, sent: list[Any], sentence: str) -> None:
+    calls = f"{client.src}gradio_api/call/{endpoint}"
+    event = httpx.post(calls, json={"data": sent}).json()["event_id"]
+    kind, data = httpx.get(f"{calls}/{event}", timeout=60).text.strip().split("\n")
+    said = json.loads(data.removeprefix("data: "))["error"]
+    assert kind == "event: error" and sentence in said and said.endswith((".", "s")) and "Traceback" not in said
+
+
+def test_an_answer_that_cannot_be_written_is_said(
+    client: Client, defective: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(photograph_module, "in_a_new_file", full)
+    with pytest.raises(AppError, match="Something unexpected went wrong"):
+        client.predict(handle_file(defective), CHECKPOINT, api_name="/inspect")
 
 
 def test_a_broken_file_gets_one_sentence(client: Client, defective: Path, tmp_path: Path) -> None:

@@ -275,8 +275,12 @@ def test_checkpoints_are_found_by_name_and_by_folder(here: Path) -> None:
 
 
 def test_an_unknown_checkpoint_is_answered_with_the_nearest_first(here: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no checkpoint “my-screw”.* my-screws, .*my-capsules"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint “my-screw”.* my-screws, .*my-capsules") as caught:
         find_checkpoint("my-screw")
+    assert f"Looked for in “{here / 'checkpoints'}”, " in str(caught.value) and "“ltad train”" in str(caught.value)
+    with pytest.raises(CheckpointError) as caught:
+        shipped_checkpoint("my-screw")
+    assert str(here) not in str(caught.value)  # which a visitor need not know
 
 
 @pytest.mark.parametrize("name", ["../checkpoints/my-screws", "checkpoints/my-screws", ".", "", "my-screws/", "\0"])

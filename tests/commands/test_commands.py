@@ -1,5 +1,7 @@
 """The other commands as a person types them."""
 
+import argparse
+import importlib
 import json
 import re
 import shutil
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 
 from ltad.__main__ import main
-from ltad.checkpoint.folder import read_card
+from ltad.checkpoint.folder import Checkpoint, read_card
 from ltad.commands import COMMANDS
 from ltad.config import HarmlessConfig
 from ltad.data.folder import folder_dataset
@@ -22,6 +24,13 @@ from ltad.inspection.pictures import load_map
 from ltad.inspection.predictor import Predictor
 
 ROOT = Path(__file__).parents[2]
+
+
+def usage_of(command: str) -> str:
+    """How a command is called, on one line."""
+    module, parser = importlib.import_module(f"ltad.commands.{command}"), argparse.ArgumentParser()
+    module.add_options(parser)
+    return " ".join(parser.format_usage().split())
 
 
 def lines(text: str) -> list[dict]:
@@ -69,7 +78,8 @@ def test_inspect_judges_every_file_and_goes_on_after_a_bad_one(
     assert "a-broken.png" in broken["error"] and "is not a file" in absent["error"]
     assert bad["verdict"] == "defect" and bad["class"]["name"] == good["class"]["name"] == "dots"
     expected = predictor.predict(batch / "b-bad.png")
-    assert bad | {"seconds": 0} == {"image": str(batch / "b-bad.png")} | expected.report() | {"seconds": 0}
+    pictures = {kind: str(output / f"b-bad_{kind}.png") for kind in ("map", "overlay")}
+    assert bad | {"seconds": 0} == {"image": str(batch / "b-bad.png")} | expected.report() | pictures | {"seconds": 0}
     assert sorted(path.name for path in output.iterdir()) == [
         "b-bad_map.png", "b-bad_overlay.png", "c-good_map.png", "c-good_overlay.png",
     ]  # fmt: skip
@@ -91,12 +101,23 @@ def test_inspect_of_good_files_succeeds_and_writes_nothing_unasked(
     assert list(here.iterdir()) == []
 
 
-def test_pictures_of_files_with_one_name_are_all_kept(
+def test_no_picture_replaces_another_and_every_line_names_its_own(
     toy_checkpoint: Path, dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    images = [str(dots / "test" / kind / "000.png") for kind in ("good", "blotch")]
-    main(["inspect", *images, "--checkpoint", str(toy_checkpoint), "--output", str(tmp_path / "out")])
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    names = ("a.jpg", "a.png", "a-2.jpg", "A.png")
+    for number, name in enumerate(names):
+        (tmp_path / f"{number}").mkdir()
+        Image.open(dots / "test" / "good" / "000.png").resize((40 + number, 40)).save(tmp_path / f"{number}" / name)
+    images = [str(tmp_path / f"{number}" / name) for number, name in enumerate(names)]
+    arguments = ["inspect", *images, "--checkpoint", str(toy_checkpoint), "--output", str(tmp_path / "out")]
+    assert main(arguments) == main(arguments) == 0  # a later call replaces nothing, either
+    rows = lines(capsys.readouterr().out)
+    assert (
+        len({row[kind] for row in rows for kind in ("map", "overlay")}) == len(list((tmp_path / "out").iterdir())) == 16
+    )
+    for row in rows:
+        with Image.open(row["overlay"]) as overlay:
+            assert [*overlay.size] == row["image_size"] == [*load_map(row["map"]).shape[::-1]]
 
 
 def test_an_unknown_checkpoint_or_class_is_one_sentence(
@@ -135,7 +156,11 @@ def test_a_split_is_written_read_and_trained_on(dots: Path, tmp_path: Path, caps
     arguments = ["train", "--data", str(dots), "--imbalance", str(split), "--output", str(output), "--json"]
     harmless = ["--harmless", "none", "shift=2", "dots:shift=0"]
     assert main([*arguments, *(f"--set={s}" for s in settings), *harmless]) == 0
-    table = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    table, told = json.loads(said.out), lines(said.err)
+    assert [row["stage"] for row in told if row["loss"]][-2:] == ["phase1", "phase2"] and told[-1][
+        "stage"
+    ] == "evaluate"
     assert table == json.loads((output / "metrics.json").read_text(encoding="utf-8"))
     card = read_card(output)
     assert (card.classes[0].n_train, card.data.split_hash) == (3, split_hash(chosen))
@@ -217,6 +242,62 @@ def test_wrong_settings_are_refused_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+OUTPUTS = [  # every place where a command writes, and whether it is a folder
+    (command, flag, kind)
+    for command in COMMANDS
+    for flag, kind in re.findall(r"(--(?:output|report|features)) (DIR|FILE)", usage_of(command))
+]
+
+
+@pytest.mark.parametrize(("command", "flag", "kind"), OUTPUTS)
+def test_what_cannot_be_written_is_refused_before_any_work(
+    command: str,
+    flag: str,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    needed = {"train": "--data demo", "evaluate": "--data demo --checkpoint x", "splits": "--data demo"}
+    needed |= {"inspect": "x.png --checkpoint x", "adapt": "--images x --checkpoint x --class-name x"}
+    rest = [] if flag == "--output" or command == "evaluate" else ["--output", "new"]
+    taken = tmp_path / "taken"
+    taken.touch() if kind == "DIR" else taken.mkdir()
+    for wrong, said in (
+        (taken, "is there and is no"),
+        (tmp_path / "a.txt" / "x", "cannot be written: Not a directory"),
+    ):
+        (tmp_path / "a.txt").touch()
+        assert main([command, *needed[command].split(), *rest, flag, str(wrong)]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"ltad {command}: “{wrong}” {said}") and error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "taken"]
+
+
+def test_the_outputs_of_all_commands_are_looked_at() -> None:
+    assert {(command, flag) for command, flag, _ in OUTPUTS} == {
+        ("train", "--output"), ("train", "--features"), ("evaluate", "--output"), ("inspect", "--output"),
+        ("adapt", "--output"), ("adapt", "--report"), ("adapt", "--features"), ("splits", "--output"),
+    }  # fmt: skip
+
+
+def test_a_finished_checkpoint_is_not_replaced(
+    dots: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = shutil.copytree(tiny_checkpoint.card.path, tmp_path / "tiny")
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    for more, said in (
+        ([], "give another --output, or remove it; --resume makes it once more"),
+        (["--resume"], "of other"),
+    ):
+        assert main(["train", "--data", str(dots), "--output", str(output), *more]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"ltad train: “{output}” holds a finished checkpoint") and said in error
+        assert error.count("\n") == 1  # and nothing was encoded
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
 # evaluate and checkpoints
 
 
@@ -224,10 +305,14 @@ def test_evaluate_prints_and_writes_json(
     toy_checkpoint: Path, dots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", "--data", str(dots), "--checkpoint", str(toy_checkpoint), "--class-name", "auto"]
-    assert main([*arguments, "--json", "--output", str(tmp_path / "table.json")]) == 0
-    table = json.loads(capsys.readouterr().out)
+    output = tmp_path / "new" / "folder" / "table.json"
+    assert main([*arguments, "--json", "--output", str(output)]) == 0
+    said = capsys.readouterr()
+    table = json.loads(said.out)
     assert table["classes"].keys() == {"dots"} and table["class_name"] == "auto"
-    assert table == json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+    assert table == json.loads(output.read_text(encoding="utf-8"))
+    told = lines(said.err)
+    assert {row["stage"] for row in told} == {"evaluate"} and told[-1]["step"] == told[-1]["steps"] == 6
 
 
 def test_evaluate_shows_changed_images_and_strangers_where_it_is_asked(

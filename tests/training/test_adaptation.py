@@ -1,5 +1,6 @@
 """One class more, from a few good images and none of the old ones."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from ltad.checkpoint.folder import Checkpoint, load_checkpoint
 from ltad.config import AdaptConfig
 from ltad.data import GOOD, Dataset, Sample
-from ltad.errors import DatasetError, TrainingError
+from ltad.errors import CheckpointError, DatasetError, TrainingError
 from ltad.evaluation.table import evaluate
 from ltad.foundation import FoundationModel
 from ltad.foundation.features import Encoder, Store
@@ -24,7 +25,7 @@ from ltad.progress import Stage, quiet
 from ltad.training.adaptation import FEWEST, steps_for, steps_to_do
 from ltad.training.images import encode_samples
 from ltad.training.phases import phase2_loss
-from tests.toys import SHORT, Recorder, TinyFoundation, adapted_to, ring_samples, rings, toy_picture
+from tests.toys import SHORT, Recorder, Stopped, TinyFoundation, adapted_to, ring_samples, rings, toy_picture
 
 
 def test_the_new_class_is_recognised_and_its_defects_stand_out(
@@ -214,3 +215,23 @@ def test_the_class_is_recognised_by_what_its_parents_classes_are(
     seen = adapted.model.familiarity(features.embeddings, features.class_ids, by)
     other = adapted.model.familiarity(features.embeddings, features.class_ids, "name" if by == "images" else "images")
     assert abs(mean(held_out) - seen.mean()) < 0.5 * abs(seen.mean() - other.mean())
+
+
+def test_exchanged_pictures_and_finished_checkpoints_are_not_gone_on_with(
+    tiny_checkpoint: Checkpoint, tiny_foundation: TinyFoundation, tmp_path: Path
+) -> None:
+    def first_stage(seed: int, stop_at: str = "", **options: Any) -> str:
+        recorder = Recorder(lambda stage, step: stage == stop_at)
+        given = {"images": ring_samples(4, seed), "progress": recorder} | options
+        with pytest.raises(Stopped) if stop_at else nullcontext():
+            adapted_to(tiny_checkpoint, tmp_path / "more", tiny_foundation, **given)
+        return next(stage for stage, _ in recorder.told if stage not in ("encode", "copies", "turns of rings"))
+
+    assert first_stage(0, "fold1-generator") == "fold1-name"
+    assert first_stage(0, "fold1-generator", resume=True) == "fold1-generator"
+    assert first_stage(1, "fold1-generator", resume=True) == "fold1-name"  # of the same names
+    assert first_stage(1, resume=True) == "fold1-generator"
+    for options in ({}, {"resume": True, "command": "another"}):
+        with pytest.raises(CheckpointError, match="more” holds a finished checkpoint"):
+            first_stage(1, **options)
+    assert first_stage(1, resume=True) == "fold1-name"

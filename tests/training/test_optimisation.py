@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ltad.errors import TrainingError
 from ltad.progress import Stage, quiet
 from ltad.training import optimisation
 from ltad.training.optimisation import Optimisation, StageFolder, learning_rate_factor, optimise
 from tests.toys import Recorder, Stopped
+
+MAPS = Path("/proc/self/maps")
 
 
 def line(noise: float = 0.1) -> tuple[nn.Linear, Optimisation]:
@@ -55,6 +58,26 @@ def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
     assert recorder.told == []
     assert torch.equal(first.weight, second.weight)
     assert StageFolder(tmp_path, ["another"], resume=True).load(Stage("line")) is None
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="here a process cannot see which files it has mapped")
+def test_no_state_is_held_open_so_that_windows_lets_it_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimisation, "SAVE_EVERY", 10)
+    folder = StageFolder(tmp_path, ["this one"], resume=True)
+    with pytest.raises(Stopped):
+        optimise(line()[1], 5, folder, Recorder(lambda _, step: step == 15))
+    held = []
+    optimise(line()[1], 5, folder, lambda *_, **__: held.append(str(tmp_path) in MAPS.read_text(encoding="utf-8")))
+    assert len(held) == 40 and not any(held)
+
+
+def test_a_state_of_other_tensors_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    folder = StageFolder(tmp_path, ["this one"], resume=True)
+    folder.save(Stage("line"), 10, {"module.width": torch.zeros(3)})
+    with pytest.raises(TrainingError, match=r"The state of line in “.*\.training” is damaged: remove that file"):
+        optimise(line()[1], 5, folder, quiet)
 
 
 def test_a_stage_learns_and_depends_on_its_seed() -> None:

@@ -1,5 +1,6 @@
 """Whole trainings: what they leave, what interrupts them, and every switch of the configuration."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import torch
 
 from ltad.checkpoint.folder import load_checkpoint
 from ltad.config import LTADConfig
-from ltad.data import Dataset
-from ltad.errors import DatasetError
+from ltad.data import Dataset, Sample
+from ltad.errors import CheckpointError, DatasetError
 from ltad.foundation import FoundationModel, load_foundation
 from ltad.foundation.features import Encoder
 from ltad.judging.scoring import raw_scores
@@ -92,6 +93,75 @@ def test_only_the_same_training_is_gone_on_with(
     assert first_step(6, resume=True) == 5
     assert first_step(1) == 1  # without resume the old state is thrown away ...
     assert first_step(1, resume=True) == 1  # ... for good
+
+
+def darker(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """The same names, with one other picture among them."""
+    read = samples[-1].read
+    return (*samples[:-1], replace(samples[-1], read=lambda: read().point(lambda value: value // 2)))
+
+
+def test_pictures_that_were_exchanged_under_their_names_are_another_training(
+    train_toy: TrainToy, few: Dataset, short: LTADConfig, tiny_foundation: TinyFoundation, tmp_path: Path
+) -> None:
+    def train_on(dataset: Dataset, stop_at: str = "", **options: bool) -> list[str]:
+        recorder = Recorder(lambda stage, step: stage == stop_at)
+        asked = {"dataset": dataset, "config": short, "foundation": tiny_foundation, "progress": recorder}
+        with pytest.raises(Stopped) if stop_at else nullcontext():
+            train_toy(tmp_path / "toy", **asked, **options)
+        return [stage for stage, _ in recorder.told if not encodes(stage)]
+
+    begun = train_on(few, "fold2-phase1")
+    assert begun[0] == "fold1-phase1"
+    assert train_on(few, "fold2-phase1", resume=True)[0] == "fold2-phase1"
+    exchanged = replace(few, train=darker(few.train))
+    assert exchanged.train_counts == few.train_counts
+    assert train_on(exchanged, "fold2-phase1", resume=True) == begun
+
+
+def test_a_finished_checkpoint_is_only_made_again_by_the_same_training(
+    train_toy: TrainToy, few: Dataset, short: LTADConfig, tiny_foundation: TinyFoundation, tmp_path: Path
+) -> None:
+    asked = {"dataset": few, "config": short, "foundation": tiny_foundation}
+    train_toy(tmp_path / "toy", **asked)
+    before, nobody = files(tmp_path / "toy"), Recorder()
+    others = [{}, *({"resume": True} | other for other in (
+        {"config": short.override("seed=1")},
+        {"dataset": replace(few, train=few.train[1:])},
+        {"foundation": TinyFoundation(seed=1)},
+    ))]  # fmt: skip
+    for other in others:
+        with pytest.raises(
+            CheckpointError, match=r"toy” holds a finished checkpoint.*which stays: give another --output"
+        ):
+            train_toy(tmp_path / "toy", **asked | other, progress=nobody)
+    assert nobody.told == [] and files(tmp_path / "toy") == before
+    train_toy(tmp_path / "toy", **asked, resume=True)
+    assert files(tmp_path / "toy") == before
+
+
+@pytest.mark.parametrize("damage", [b"no tensors", None], ids=["another file", "cut"])
+def test_a_damaged_state_is_said_and_its_stage_learned_again(
+    damage: bytes | None,
+    train_toy: TrainToy,
+    few: Dataset,
+    short: LTADConfig,
+    tiny_foundation: TinyFoundation,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = {"dataset": few, "config": short, "foundation": tiny_foundation}
+    with pytest.raises(Stopped):
+        train_toy(tmp_path / "toy", **asked, progress=Recorder(lambda stage, step: stage == "fold2-phase1"))
+    state = tmp_path / "toy" / ".training" / "fold1-phase2.safetensors"
+    state.write_bytes(state.read_bytes()[:-9] if damage is None else damage)
+    again = Recorder()
+    train_toy(tmp_path / "toy", **asked, resume=True, progress=again)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"“{state}” is damaged (") and "fold1-phase2 is learned again" in warning
+    assert next(stage for stage, _ in again.told if not encodes(stage)) == "fold1-phase2"
+    whole = train_toy(tmp_path / "whole", **asked)
+    assert files(tmp_path / "toy") == files(whole.card.path)
 
 
 def test_what_is_trained_and_what_is_written_are_the_same_numbers(

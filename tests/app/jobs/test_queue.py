@@ -1,12 +1,14 @@
 """The queue of background jobs, with a worker that acts as the real one would."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
 from app.jobs import queue as module
+from app.jobs import worker
 from app.jobs.queue import Jobs
 from ltad.errors import JobError
 from ltad.photos.pile import Photograph, Pile, Refusal
@@ -89,6 +91,36 @@ def test_a_worker_that_is_killed_is_interrupted_and_goes_on(
     assert interrupted.state == "interrupted" and "stopped from outside" in interrupted.message
     jobs.resume(job.id)
     assert wait(jobs, job.id, over).state == "done"
+
+
+def test_a_worker_that_ends_without_a_word_was_stopped_as_windows_stops_it(
+    jobs_that: JobsThat, good: Pile, toy_checkpoint: Path
+) -> None:
+    jobs = jobs_that("say(1); os._exit(1)")
+    ended = wait(jobs, jobs.submit(good, toy_checkpoint, "a", SHORT).id, over)
+    assert ended.state == "interrupted" and "stopped from outside" in ended.message
+
+
+@pytest.mark.parametrize("name", ["nul.x", "con", "a.", "AUX.tar.gz", "零件 7"])
+def test_a_product_of_any_name_has_a_folder_on_every_system(
+    name: str, jobs: Jobs, good: Pile, toy_checkpoint: Path
+) -> None:
+    folder = jobs.submit(good, toy_checkpoint, name, SHORT).name
+    assert folder.startswith(name.replace(".", "_").replace(" ", "_")) and not PureWindowsPath(folder).is_reserved()
+    assert PureWindowsPath(folder).name == folder and folder.rstrip(". ") == folder
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX"])
+def test_a_workers_words_are_understood_in_every_locale(
+    locale: str, jobs: Jobs, good: Pile, toy_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs.submit(good, toy_checkpoint, "a", SHORT)
+    monkeypatch.setenv("LC_ALL", locale)
+    monkeypatch.delenv("PYTHONUTF8", raising=False)
+    words = "import sys; print('“零件” is left out', file=sys.stderr)"
+    monkeypatch.setattr(worker, "command", lambda job, folder: [sys.executable, "-S", "-c", words])
+    with worker.start(job, jobs.folder(job.id)) as process:
+        assert process.stderr and process.stderr.read() == "“零件” is left out\n"
 
 
 def test_two_servers_keep_their_jobs_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +211,7 @@ def test_a_disk_that_is_full_for_a_while_holds_the_queue_up_and_no_longer(
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     word = tmp_path / "end"
-    jobs = jobs_that(f"while not os.path.exists({str(word)!r}): time.sleep(0.01)\nsys.exit(1)")
+    jobs = jobs_that(f"while not os.path.exists({str(word)!r}): time.sleep(0.01)\nsys.exit('no')")
     first, second = (jobs.submit(good, toy_checkpoint, name, SHORT) for name in "ab")
     wait(jobs, first.id, lambda job: job.state == "running")
     with full_disk():
