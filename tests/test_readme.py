@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,13 @@ import pytest
 import yaml
 
 from ltad.__main__ import main
+from tests.hub import ALICE, Hub
 from tests.toys import rings, save_picture, toy_picture
 
 ROOT = Path(__file__).parent.parent
-README, RESULTS, CHANGES, REQUIREMENTS, PROJECT = (
+README, RESULTS, CHANGES, REQUIREMENTS, PROJECT, COMMANDS = (
     (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "RESULTS.md", "CHANGELOG.md", "requirements.txt", "pyproject.toml")
+    for name in ("README.md", "RESULTS.md", "CHANGELOG.md", "requirements.txt", "pyproject.toml", "docs/commands.md")
 )
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.M | re.S)
 SNIPPETS = [f"python - <<'END'\n{text}END" for language, text in BLOCKS if language == "python"]
@@ -34,11 +36,12 @@ FEWER_STEPS = {  # the lines do the same as without, in a twentieth of the time
 }
 HERE = [text for text in SNIPPETS if text not in WEB]
 LINES = [line.split(" #")[0].strip() for language, text in BLOCKS if not language for line in text.splitlines() if line]
-QUICK, SLOW, APP, TESTS, PIP = (
+QUICK, SLOW, HUB, APP, TESTS, PIP = (
     [line for line in LINES if re.match(pattern, line)]
     for pattern in (
         r"python -m ltad (checkpoints|inspect|splits)\b",
         r"python -m ltad (train|evaluate|adapt)\b",
+        r"(export HF_TOKEN=|python -m ltad (space|push)\b)",
         r"(make app|\.venv/bin/python app\.py)$",
         r"(make test|\.venv/bin/python -m pytest .*)$",
         r"(python3 -m venv|\.venv/bin/pip) ",
@@ -77,8 +80,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def said(text: str, folder: Path) -> str:
-    done = subprocess.run([*BASH, text], cwd=folder, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
+def said(text: str, folder: Path, **variables: str) -> str:
+    environment = os.environ | ENVIRONMENT | variables
+    done = subprocess.run([*BASH, text], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -130,11 +134,12 @@ def test_the_results_are_what_their_commands_print(line: str) -> None:
 
 
 def test_no_command_and_no_option_of_the_readme_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sorted(QUICK + SLOW + APP + TESTS + PIP) == sorted(LINES)
+    assert sorted(QUICK + SLOW + HUB + APP + TESTS + PIP) == sorted(LINES)
     assert {language for language, _ in BLOCKS} == {"", "sh", "python", "bibtex"}  # the last is no command
     assert len(WEB) == 2 and len(HERE) == 1 and len(PRINTED) == 4
-    named = re.findall(r"--[a-z][a-z-]*", README.split("## Commands")[1].split("## Over the web")[0])
-    for command in {line.split()[3] for line in QUICK + SLOW}:
+    commands = README.split("## Commands")[1].split("## Over the web")[0] + COMMANDS
+    named = re.findall(r"--[a-z][a-z-]*", commands)
+    for command in {line.split()[3] for line in QUICK + SLOW + HUB[1:]}:
         with pytest.raises(SystemExit, match="0"):
             main([command, "--help"])
     assert set(named) <= set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
@@ -144,6 +149,14 @@ def test_no_command_and_no_option_of_the_readme_is_left_out(capsys: pytest.Captu
 def test_commands_run(text: str, place: Path) -> None:  # in the README's order: what “train” leaves is evaluated
     shorter = [fewer for line, fewer in FEWER_STEPS.items() if text.startswith(line)]
     assert said(" ".join([text, *shorter]), place)
+
+
+@pytest.mark.slow
+def test_the_lines_for_the_hub_make_a_space_and_send_a_checkpoint(hub: Hub, place: Path, tmp_path: Path) -> None:
+    own = {"OWNER": "alice", "hf_...": ALICE, "push mine": "push demo-exp100"}
+    text = reduce(lambda text, word: text.replace(word, own[word]), own, "\n".join(HUB))
+    home = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1"}
+    assert said(text, place, **home).split() == [f"{hub.address}/spaces/alice/NAME", f"{hub.address}/alice/NAME"]
 
 
 @pytest.mark.parametrize("lines", [APP, TESTS])

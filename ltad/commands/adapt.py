@@ -33,7 +33,9 @@ from ltad.training.check import check_photographs
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What is learned from, what it is called, how long it takes, and where it goes."""
-    parser.add_argument("--images", required=True, type=Path, metavar="DIR|ZIP", help="good photographs, 4 at least")
+    parser.add_argument(
+        "--images", "--normal", required=True, type=Path, metavar="DIR|ZIP", help="good photographs, 4 at least"
+    )
     add_checkpoint(parser)
     parser.add_argument("--class-name", required=True, metavar="NEW|EXISTING")
     add_output(parser, "DIR", "folder of the new checkpoint; a finished one is not replaced", required=True)
@@ -47,10 +49,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checked", action="store_true", help="the photographs were looked at before: say nothing")
     parser.add_argument(
         "--defective",
+        "--abnormal",
         type=Path,
         metavar="DIR|ZIP",
         help="defective ones, only to measure with; X_mask marks those of X",
     )
+    parser.add_argument("--masks", type=Path, metavar="DIR|ZIP", help="masks of the defective ones, of the same names")
     add_skip_broken(parser, "so, too, but they are listed before the training only")
     add_output(parser, "FILE", "write what changed as JSON, too", flag="--report")
     parser.add_argument("--seed", type=int, default=0)
@@ -67,8 +71,9 @@ def run(options: argparse.Namespace) -> int:
     parent = open_predictor(options, store)
     with TemporaryDirectory() as folder, closing(told(options)) as progress:
         good = gather([options.images], Path(folder, "good")).good().without(options.exclude)
-        spoilt = [options.defective] if options.defective else []
-        defective = gather(spoilt, Path(folder, "defective")).with_masks().readable()
+        spoilt, masks = ([each] if each else [] for each in (options.defective, options.masks))
+        defective = gather(spoilt, Path(folder, "defective")).with_masks()
+        defective = defective.marked_by(gather(masks, Path(folder, "masks"))).readable()
         if options.checked:
             good = good.readable()
         else:

@@ -2,18 +2,18 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from ltad.checkpoint.card import summarise
 from ltad.checkpoint.folder import read_card
 from ltad.commands import DONE
+from ltad.commands.options import add_output
 from ltad.deploy.hub import pull
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Which checkpoint, and where to."""
     parser.add_argument("repository", metavar="OWNER/NAME[@REVISION]", help="of a checkpoint on the Hub")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="its new folder; left out: checkpoints/NAME")
+    add_output(parser, "DIR", "its new folder; left out: checkpoints/NAME")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ import json
 from contextlib import closing
 
 from ltad.checkpoint.card import DataCard
-from ltad.checkpoint.folder import add_metrics
+from ltad.checkpoint.folder import add_metrics, refuse_to_replace
 from ltad.commands import DONE
 from ltad.commands.options import (
     add_data,
@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     config = harmless_set(PRESETS[options.preset]().override(*options.settings), options)
     dataset = list_split(options)
     foundation, store = open_foundation(options), open_features(options)
+    refuse_to_replace(options.output, options.resume, lambda there: True)  # whether it is the same, “train” asks
     with closing(told(options)) as progress:
         dataset = usable(dataset, options, progress)  # looking may take minutes; whatever takes none is right by now
         data = DataCard(

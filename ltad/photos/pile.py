@@ -52,6 +52,15 @@ class Pile(NamedTuple):
         refused = tuple(Refusal(self.photographs[masks[mark]].name, reason) for mark, reason in problems)
         return type(self)(paired, self.refused + refused)
 
+    def marked_by(self, masks: "Pile") -> Self:
+        """The photographs, each that has no mask yet with the one of its name among others, whatever their folders."""
+        names, marks = ([PurePosixPath(each.name) for each in pile.photographs] for pile in (self, masks))
+        pairs, problems = pair_masks(names, marks, beside=False)
+        files = {own: masks.photographs[mark].path for own, mark in pairs.items()}
+        paired = tuple(each._replace(mask=each.mask or files.get(i)) for i, each in enumerate(self.photographs))
+        refused = tuple(Refusal(masks.photographs[mark].name, reason) for mark, reason in problems)
+        return type(self)(paired, (*self.refused, *masks.refused, *refused))
+
     def good(self) -> Self:
         """The photographs of good parts: masks, which such have none of, are refused."""
         paired = self.with_masks()
