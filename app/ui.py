@@ -37,7 +37,7 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
         memory = teach.Memory.make()
         with gr.Tabs() as tabs:
             with gr.Tab(say("inspect"), id="inspect"):
-                pickers = inspect.build(predictors)
+                photo, pickers = inspect.build(predictors)
             with gr.Tab(say("batch")):
                 pickers += batch.build(predictors)
             with gr.Tab(say("names")) as tab:
@@ -45,7 +45,7 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
             with gr.Tab(say("checkpoints")) as tab:
                 pickers += checkpoints.build(predictors, tab)
             with gr.Tab(say("teach")):
-                teach.build(predictors, jobs, demo, memory, tabs, pickers)
+                teach.build(predictors, jobs, demo, memory, tabs, photo, pickers)
         endpoints.build(predictors, jobs)
     predictors.warm_up()
     keep_low(demo)

@@ -32,8 +32,8 @@ LOADING = '<ltad-hint data-hint="loading"></ltad-hint>'
 LIMITS = f"{READABLE}; up to {MAX_PACKED // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"
 
 
-def build(predictors: Predictors) -> list[gr.Dropdown]:
-    """Lay out the tab and wire it; gives where a checkpoint is chosen."""
+def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
+    """Lay out the tab and wire it; gives where a photograph comes in, and where a checkpoint is chosen."""
     first = predictors.first()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=320):
@@ -75,12 +75,12 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
         return verdict_table(predictors.get(checkpoint).judge_as_each(path))
 
     @told_plainly
-    def choose_example(checkpoint: str, event: gr.SelectData) -> list[Any]:
+    def choose_example(checkpoint: str, class_name: str, event: gr.SelectData) -> list[Any]:
         card = predictors.card(checkpoint)
         example = examples_for(card)[event.index]
         facts = None if predictors.is_loaded(checkpoint) else judged_before(example, card)
         known = inspection_element(facts, open_photo(example.path).image, card) if facts else gr.skip()
-        return [str(example.path), known]
+        return [str(example.path), known, class_name if class_name == example.class_name else AUTO]
 
     def show_loading() -> list[Any]:
         waiting = predictors.waiting()
@@ -93,19 +93,23 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
-    checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
-    chosen = gallery.select(choose_example, checkpoint, [photo, result], api_visibility="private")
+    other = checkpoint.change(choose_checkpoint, checkpoint, [class_name, about, gallery], api_visibility="private")
+    chosen = gallery.select(
+        choose_example, [checkpoint, class_name], [photo, result, class_name], api_visibility="private"
+    )
     loading.tick(show_loading, None, [status, loading], api_visibility="private", show_progress="hidden")
     for judged in (
         photo.input(inspect_photo, inputs, outputs, show_progress="minimal", **private),
         chosen.success(inspect_photo, inputs, outputs, show_progress="minimal", **private),
+        other.success(inspect_photo, inputs, outputs, show_progress="minimal", **private),
+        class_name.input(inspect_photo, inputs, outputs, show_progress="minimal", **private),
         run.click(inspect_photo, inputs, outputs, **private),
     ):
         judged.success(js=SHOW_RESULT)
         judged.failure(js="() => ['', null]", outputs=outputs, api_visibility="private")  # no verdict of another one
     as_each.click(judge_as_each, [photo, checkpoint], verdicts, **private)
     gr.on([photo.change, checkpoint.change], js="() => ''", outputs=verdicts, api_visibility="private")
-    return [checkpoint]
+    return photo, [checkpoint]
 
 
 def verdict_table(verdicts: list[ClassVerdict]) -> str:

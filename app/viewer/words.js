@@ -112,6 +112,7 @@ const ENGLISH = {
   progress: (done, total) => (done < total ? `${done} of ${total}` : `${total} photograph${total === 1 ? "" : "s"}`),
   batchScale: "Scores of this batch over those of normal images, in thresholds",
   batchKey: "wide: normal images, narrow: this batch",
+  stale: "Another checkpoint or class is chosen by now: inspect them again.",
   notShown: "The browser cannot show this file. Its verdict does, if it can be read.",
 };
 
@@ -214,6 +215,7 @@ const CHINESE = {
   progress: (done, total) => (done < total ? `${done} / ${total}` : `${total} 张照片`),
   batchScale: "本批分数与正常图像分数的分布，以阈值为单位",
   batchKey: "宽：正常图像，窄：本批",
+  stale: "已选择其他检查点或类别：请重新检测。",
   notShown: "浏览器无法显示此文件；若能读取，判定结果中会显示。",
 };
 

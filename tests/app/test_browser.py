@@ -155,6 +155,24 @@ def test_places_are_linked_with_their_boxes_and_zoom_works_by_keyboard(page: Pag
     expect(page.locator("#result .readout")).to_contain_text("× threshold")
 
 
+def choose(page: Page, box: str, name: str) -> None:
+    page.locator(f"{box} input").click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
+def test_a_verdict_is_of_what_is_chosen(page: Page) -> None:
+    facts = page.locator("#result ltad-inspection")
+    click_example(page, 1)
+    expect(facts).to_have_attribute("data-facts", re.compile('"checkpoint":"demo-exp100"'), timeout=WAIT)
+    choose(page, "#checkpoint", "demo-balanced")
+    expect(facts).to_have_attribute("data-facts", re.compile('"checkpoint":"demo-balanced"'), timeout=WAIT)
+    choose(page, "#class-name", "gear")
+    expect(page.locator("#result .matches tr.chosen")).to_contain_text("gear", timeout=WAIT)
+    click_example(page, 1)  # a bottle cap, which nobody wants judged as a gear
+    expect(page.locator("#class-name input")).to_have_value("recognise it", timeout=WAIT)
+    expect(page.locator("#result .matches tr.chosen")).to_contain_text("bottle cap", timeout=WAIT)
+
+
 def test_a_photograph_is_judged_as_each_class(page: Page) -> None:
     click_example(page, 1)
     expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
@@ -202,6 +220,7 @@ def test_a_batch_of_which_three_are_broken(page: Page, traffic: Traffic, tmp_pat
     rows = page.locator("#batch-table tbody tr")
     expect(rows.first).to_be_visible(timeout=WAIT)
     expect(rows).to_have_count(parts, timeout=4 * WAIT)
+    expect(page.locator("#batch-table.stale")).to_have_count(0)
     expect(page.locator("#batch-table .chip.error")).to_have_text("Not judged 3")
     expect(page.locator("#batch-table td.reason")).to_have_count(3)
     traffic.settle()
@@ -231,6 +250,18 @@ def test_a_batch_of_which_three_are_broken(page: Page, traffic: Traffic, tmp_pat
     report.locator("tbody tr").nth(5).click()
     expect(report.locator("#shown .headline span")).not_to_be_empty()
     report.close()
+
+
+def test_a_batch_says_when_another_checkpoint_is_chosen(page: Page) -> None:
+    page.get_by_role("tab", name="Batch").click()
+    page.set_input_files("#batch-files input[type=file]", PHONE)
+    expect(page.locator("#batch-files").get_by_role("cell", name=PHONE.name)).to_be_visible(timeout=WAIT)
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-table tbody tr")).to_have_count(1, timeout=WAIT)
+    choose(page, "#batch-checkpoint", "demo-balanced")
+    expect(page.locator("#batch-table.stale")).to_have_attribute("data-stale", re.compile("inspect them again"))
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-table.stale")).to_have_count(0, timeout=WAIT)
 
 
 def test_a_closed_tab_stops_its_batch(
@@ -300,9 +331,11 @@ def test_two_checkpoints_stand_side_by_side(page: Page) -> None:
     expect(page.locator("#deck section.card")).to_have_count(len(cards), timeout=WAIT)
     page.locator("#compare-examples button.thumbnail-item, #compare-examples .thumbnail-lg").nth(1).click()
     expect(page.locator("#compare-photograph img")).to_be_visible(timeout=WAIT)
-    page.locator("#compare-run").click()
-    expect(page.locator("#compare-right ltad-inspection .headline span")).not_to_be_empty(timeout=WAIT)
+    right = page.locator("#compare-right ltad-inspection")
+    expect(right).to_have_attribute("data-facts", re.compile('"checkpoint":"demo-balanced"'), timeout=WAIT)
     expect(page.locator("#difference tbody tr")).to_have_count(2)
+    choose(page, "#compare-second", "demo-step200")
+    expect(right).to_have_attribute("data-facts", re.compile('"checkpoint":"demo-step200"'), timeout=WAIT)
 
 
 def test_visitors_do_not_disturb_each_other_and_a_reload_starts_afresh(browser: Browser, url: str) -> None:

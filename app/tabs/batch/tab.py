@@ -105,13 +105,16 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     checkpoint.change(choose_checkpoint, checkpoint, class_name, api_visibility="private")
-    running = run.click(inspect_all, [files, checkpoint, class_name, batch], [table, shown, batch], **private)
+    gr.on([checkpoint.change, class_name.input], js="() => window.ltadStale(true)", api_visibility="private")
+    inputs, outputs = [files, checkpoint, class_name, batch], [table, shown, batch]
+    running = run.click(inspect_all, inputs, outputs, js=ANEW, **private)
     stop.click(None, cancels=running, api_visibility="private")
     table.select(show, batch, shown, show_progress="hidden", **private)
     export.click(take_away, [batch, kind, rate], made, js=NOW, api_visibility="private")
     return [checkpoint]
 
 
+ANEW = "(...inputs) => { window.ltadStale(false); return inputs; }"
 NOW = "(batch, kind, rate) => [batch, kind, window.ltadRate()]"  # the false-alarm rate that the page shows
 
 

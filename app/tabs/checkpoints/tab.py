@@ -19,6 +19,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where checkpoints are chosen. What is measured is read when it is opened."""
     names, shown = predictors.names(), predictors.first()
     cards = [predictors.card(name) for name in names]
+    alike = [c.name for c in cards if shown not in (None, c.name) and c.data.base == predictors.card(shown).data.base]
     deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
     gr.HTML(family(cards), elem_id="family", apply_default_css=False)
     gr.Markdown(say("two"))
@@ -30,7 +31,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
                 first = gr.Dropdown(names, value=shown, label=say("first"), min_width=160)
                 second = gr.Dropdown(
                     names,
-                    value=names[-1] if names else None,
+                    value=next(iter([*alike, *reversed(names)]), None),  # of the same products, where there is one
                     label=say("second"),
                     min_width=160,
                     elem_id="compare-second",
@@ -57,6 +58,10 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
         return [difference_card(a, b), inspection(a), inspection(b)]
 
     @told_plainly
+    def compare_again(path: str | None, first: str, second: str) -> list[Any]:
+        return compare(path, first, second) if path else [gr.skip()] * 3
+
+    @told_plainly
     def choose_example(checkpoint: str, event: gr.SelectData) -> str:
         return str(examples_for(predictors.card(checkpoint))[event.index].path)
 
@@ -67,6 +72,9 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     tab.select(show_deck, None, deck, api_visibility="private")
     first.change(choose_first, first, gallery, api_visibility="private")
-    gallery.select(choose_example, first, photo, api_visibility="private")
-    gr.on([run.click, photo.input], compare, [photo, first, second], [difference, left, right], **private)
+    chosen = gallery.select(choose_example, first, photo, api_visibility="private")
+    inputs, outputs = [photo, first, second], [difference, left, right]
+    gr.on([run.click, photo.input], compare, inputs, outputs, **private)
+    gr.on([first.change, second.change], compare_again, inputs, outputs, **private)
+    chosen.success(compare, inputs, outputs, **private)
     return [first, second]

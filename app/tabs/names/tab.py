@@ -104,6 +104,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     chosen = gallery.select(choose_example, checkpoint, [photo, class_name], api_visibility="private")
     for given in (photo.input, chosen.success):
         given(mark_photo, [checkpoint, photo], [plane, result], **private)
+    class_name.input(lambda: NO_WORD, None, result, api_visibility="private")  # what was said of another class is gone
     gr.on([run.click, word.submit], compare, [checkpoint, photo, class_name, word], result, **private)
     return [checkpoint]
 

@@ -11,7 +11,7 @@ from app.errors import told_plainly
 from app.jobs.job import LIVE, PHOTOGRAPHS, Job
 from app.jobs.queue import Jobs, refuse_too_many
 from app.limits import CHECKS, MAX_MINUTES, UPLOAD_SECONDS
-from app.photograph import pictures_to_click, small_picture
+from app.photograph import Photograph, pictures_to_click, small_picture
 from app.predictors import Predictors
 from app.space import forgets
 from app.tabs.teach.cards import changes_card, check_card, job_card
@@ -69,9 +69,10 @@ def build(
     demo: gr.Blocks,
     memory: Memory,
     tabs: gr.Tabs,
+    photo: Photograph,
     pickers: Sequence[gr.Dropdown],
 ) -> None:
-    """Lay out the tab and wire it; pickers: where checkpoints are chosen, that of the Inspect tab first."""
+    """Lay out the tab and wire it; photo: of the Inspect tab; pickers: where checkpoints are chosen, its own first."""
     trainings, timer = memory
     names, first = predictors.names(), predictors.first()
     upload = gr.State(None, time_to_live=UPLOAD_SECONDS, delete_callback=_close)
@@ -232,7 +233,8 @@ def build(
 
     @told_plainly
     def use_it(job_id: str) -> list[Any]:
-        return [gr.Dropdown(value=jobs.get(job_id).name), gr.Tabs(selected="inspect")]
+        path, _ = jobs.photographs(job_id)[0]
+        return [gr.Dropdown(value=jobs.get(job_id).name), gr.Tabs(selected="inspect"), str(path)]
 
     @told_plainly
     def share(job_id: str, repository: str, token: str, private: bool) -> list[str]:
@@ -255,7 +257,7 @@ def build(
     cancel.click(stop, which, None, api_visibility="private").success(show, [which, trainings], shown, **hidden)
     resume.click(go_on, which, None, api_visibility="private").success(show, [which, trainings], shown, **hidden)
     taught.select(look_twice, which, [left, right], **apart)
-    use.click(use_it, which, [pickers[0], tabs], api_visibility="private").success(js="() => scrollTo(0, 0)")
+    use.click(use_it, which, [pickers[0], tabs, photo], api_visibility="private").success(js="() => scrollTo(0, 0)")
     send.click(share, [which, repository, token, private], [sent, token], **apart)
 
 

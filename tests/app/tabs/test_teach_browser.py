@@ -142,6 +142,7 @@ def test_a_product_is_taught_in_the_background_and_then_inspected(page: Page, hu
     assert hub.model("bob/rings").private and "config.json" in hub.model("bob/rings").files
     page.locator("#teach-use").click()
     expect(page.locator("#about")).to_contain_text("4 classes", timeout=WAIT)
+    expect(page.locator("#result .matches tr.chosen")).to_contain_text("rings", timeout=WAIT)  # one of its photographs
     page.locator("#photograph input[type=file]").set_input_files(tmp_path / "torn.png")
     expect(page.locator("#result .matches tr.chosen")).to_contain_text("rings", timeout=WAIT)
     expect(page.locator("#result .headline span")).to_have_text(re.compile("Defect|Borderline"), timeout=WAIT)
