@@ -42,7 +42,7 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
                 placeholder=f"Drop or paste a photograph, or click to choose one\n{LIMITS}",
                 format="png",
                 sources=["upload", "webcam", "clipboard"],
-                height=340,
+                height=240,
                 elem_id="photograph",
                 elem_classes="photograph",
             )
