@@ -21,12 +21,7 @@ from ltad.photos.archive import MAX_PACKED
 from ltad.photos.decode import MAX_PIXELS, READABLE, open_photo
 from ltad.words import spoken
 
-# The verdict may lie below the fold (on a phone) or above it (after the examples); where it is in sight, nothing moves.
-SHOW_RESULT = """() => {
-    const result = document.querySelector('#result');
-    const top = result.getBoundingClientRect().top;
-    if (top < 0 || top > 0.8 * window.innerHeight) result.scrollIntoView();
-}"""
+SHOW_RESULT = "() => window.ltadReveal('#result')"
 EMPTY = '<ltad-hint data-hint="drop"></ltad-hint>'
 LOADING = '<ltad-hint data-hint="loading"></ltad-hint>'
 LIMITS = f"{READABLE}; up to {MAX_PACKED // 10**6} MB and {MAX_PIXELS // 10**6} megapixels"

@@ -222,10 +222,3 @@ class Batch extends Follower {
 }
 
 customElements.define("ltad-batch", Batch);
-
-/** Say that a batch was judged by another checkpoint or class than is chosen now, or that it is judged anew. */
-window.ltadStale = (isStale) => {
-  const table = document.querySelector("#batch-table");
-  table.dataset.stale = WORDS.stale;
-  table.classList.toggle("stale", isStale && Boolean(table.querySelector("ltad-batch")));
-};

@@ -239,15 +239,3 @@ function colourTable(name) {
 
 /** How many times the threshold a value is, in words short enough for a table. */
 const times = (value, threshold) => (threshold > 0 ? (value / threshold).toFixed(1) : "–");
-
-// What a browser cannot show, such as HEIC and TIFF, can be read; a picture that does not come says so in its place.
-for (const kind of ["load", "error"])
-  addEventListener(
-    kind,
-    ({ target }) => {
-      if (!(target instanceof HTMLImageElement && target.closest(".photograph"))) return;
-      target.classList.toggle("not-shown", kind === "error");
-      target.alt = kind === "error" ? WORDS.notShown : "";
-    },
-    true,
-  );

@@ -264,6 +264,33 @@ def test_a_batch_says_when_another_checkpoint_is_chosen(page: Page) -> None:
     expect(page.locator("#batch-table.stale")).to_have_count(0, timeout=WAIT)
 
 
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_what_was_asked_for_comes_into_sight(browser: Browser, url: str, size: tuple[int, int]) -> None:
+    def expect_in_sight(selector: str) -> None:
+        expect(page.locator(selector)).to_be_visible(timeout=WAIT)
+        top = f"document.querySelector('{selector}').getBoundingClientRect().top"
+        page.wait_for_function(f"() => {top} >= 0 && {top} < 0.7 * innerHeight", timeout=WAIT)
+
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(url)
+    expect(page.locator("#examples button.thumbnail-item").first).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("tab")).to_have_count(5)  # and none in a menu
+    if size[0] > size[1]:  # a desk shows examples before anybody scrolls
+        assert page.locator("#examples button.thumbnail-item").nth(3).bounding_box()["y"] < 0.8 * size[1]
+    click_example(page, 0)
+    expect_in_sight("#result ltad-inspection")
+    caption, picture = (
+        page.locator(f"#examples button.thumbnail-item {part}").first for part in (".caption-label", "img")
+    )
+    assert caption.bounding_box()["y"] >= picture.bounding_box()["y"] + picture.bounding_box()["height"] - 1
+    page.get_by_role("tab", name="Checkpoints").click()
+    page.locator("#compare-examples button.thumbnail-item").nth(1).click()
+    expect(page.locator("#compare-right ltad-inspection")).to_be_visible(timeout=WAIT)
+    page.locator("#compare-run").click()
+    expect_in_sight("#difference table")
+    page.close()
+
+
 def test_a_closed_tab_stops_its_batch(
     browser: Browser, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,7 +109,8 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     inputs, outputs = [files, checkpoint, class_name, batch], [table, shown, batch]
     running = run.click(inspect_all, inputs, outputs, js=ANEW, **private)
     stop.click(None, cancels=running, api_visibility="private")
-    table.select(show, batch, shown, show_progress="hidden", **private)
+    opened = table.select(show, batch, shown, show_progress="hidden", **private)
+    opened.success(js="() => window.ltadReveal('#batch-shown')")
     export.click(take_away, [batch, kind, rate], made, js=NOW, api_visibility="private")
     return [checkpoint]
 

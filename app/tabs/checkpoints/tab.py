@@ -74,7 +74,8 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     first.change(choose_first, first, gallery, api_visibility="private")
     chosen = gallery.select(choose_example, first, photo, api_visibility="private")
     inputs, outputs = [photo, first, second], [difference, left, right]
-    gr.on([run.click, photo.input], compare, inputs, outputs, **private)
+    asked = gr.on([run.click, photo.input], compare, inputs, outputs, **private)
+    asked.success(js="() => window.ltadReveal('#difference')")
     gr.on([first.change, second.change], compare_again, inputs, outputs, **private)
     chosen.success(compare, inputs, outputs, **private)
     return [first, second]

@@ -245,12 +245,13 @@ def build(
     shown = [state, timer, cancel, resume, results, changes, taught, download, *pickers]
     check.click(look_at, [files, defective, parent, upload], [upload, found, pictures, leave_out, checked], **apart)
     pictures.select(toggle, leave_out, leave_out, **hidden)
-    train.click(
+    begun = train.click(
         begin,
         [upload, leave_out, class_name, parent, minutes, start, trainings],
         [trainings, which, training],
         api_visibility="private",
     )
+    begun.success(js="() => window.ltadReveal('#teach-which')")
     demo.load(find_again, trainings, [trainings, which, training, *pickers], **hidden)
     which.change(show, [which, trainings], shown, **hidden)
     timer.tick(show, [which, trainings], shown, **hidden)
