@@ -1,8 +1,10 @@
 """Pictures to click: parts of the demo factory from ``assets/``, and real solar cells from an installed package."""
 
+import hashlib
 import importlib.util
 import json
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +48,16 @@ def examples_for(card: CheckpointCard) -> list[Example]:
     """The examples of the classes that a checkpoint knows, by class, clean ones first."""
     found = [example for example in _factory() + _solar_cells() if example.class_name in card.class_names]
     return sorted(found, key=lambda e: (e.class_name, e.defect != "good", e.path.name))
+
+
+def example_at(path: Path) -> Example | None:
+    """The example that a file on the page is a copy of; None for every other photograph."""
+    return _by_content().get(hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@lru_cache
+def _by_content() -> dict[str, Example]:
+    return {hashlib.sha256(e.path.read_bytes()).hexdigest(): e for e in _factory() + _solar_cells()}
 
 
 def judged_before(example: Example, card: CheckpointCard) -> dict[str, Any] | None:

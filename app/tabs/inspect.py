@@ -1,13 +1,14 @@
 """The Inspect tab: a photograph in, verdict, map and pseudo class out."""
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
-from app.examples import example_gallery, examples_for, judged_before, thumbnails
+from app.examples import example_at, example_gallery, examples_for, judged_before, thumbnails
 from app.limits import AT_ONCE
 from app.photograph import Photograph
 from app.predictors import Predictors
@@ -65,8 +66,8 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
         if path is None:
             return EMPTY, None
         predictor = predictors.get(checkpoint)
-        prediction = predictor.predict(path, class_name)
-        return inspection(prediction), prediction.report()
+        prediction, example = predictor.predict(path, class_name), example_at(Path(path))
+        return inspection(prediction, example and example.defect), prediction.report()
 
     @told_plainly
     def judge_as_each(path: str | None, checkpoint: str) -> str:
@@ -79,7 +80,8 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
         card = predictors.card(checkpoint)
         example = examples_for(card)[event.index]
         facts = None if predictors.is_loaded(checkpoint) else judged_before(example, card)
-        known = inspection_element(facts, open_photo(example.path).image, card) if facts else gr.skip()
+        photo = open_photo(example.path).image
+        known = inspection_element(facts, photo, card, example.defect) if facts else gr.skip()
         return [str(example.path), known]
 
     def show_loading() -> list[Any]:

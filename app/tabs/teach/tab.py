@@ -16,7 +16,7 @@ from app.predictors import Predictors
 from app.space import forgets
 from app.tabs.teach.cards import changes_card, check_card, job_card
 from app.texts import say
-from app.viewer import inspection
+from app.viewer import inspection, promise, promise_of_images
 from ltad.deploy.hub import push
 from ltad.errors import HubError, ImageError, JobError
 from ltad.foundation.features import Encoder
@@ -148,12 +148,12 @@ def build(
         bad = bad.with_masks().readable()
         store = FeatureFolder(Path(folder.name, "features"))
         check = check_photographs(good.good(), Encoder(predictors.get(parent).foundation, store), quiet)
-        upload = Upload(check, bad, folder)
+        upload, card = Upload(check, bad, folder), predictors.card(parent)
         choices = [(_label(c.name, c.remarks), i) for i, c in enumerate(check.photographs)]
         shown = [(small_picture(c.photograph.path, THUMB), _label(c.name, c.remarks)) for c in check.photographs]
         return [
             upload,
-            check_card(check, (*check.refused, *bad.refused)),
+            check_card(check, (*check.refused, *bad.refused), promise_of_images(card, len(check.photographs))),
             shown,
             gr.Dropdown(choices=choices, value=[]),
             gr.Column(visible=check.is_enough),
@@ -203,7 +203,8 @@ def build(
         if is_done:
             gallery = [(small_picture(path, THUMB), kind) for path, kind in jobs.photographs(job_id)[:SHOWN]]
             archive = gr.DownloadButton(value=str(jobs.archive(job_id)))
-            after = [changes_card(jobs.changes(job_id)), gallery, archive, *pickers_with(ids)]
+            told = promise(predictors.card(job.name), job.class_name)
+            after = [changes_card(jobs.changes(job_id), told), gallery, archive, *pickers_with(ids)]
         return [
             job_card(job, jobs.place(job_id), photograph),
             gr.Timer(active=is_live),
