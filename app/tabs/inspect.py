@@ -14,13 +14,15 @@ from app.photograph import Photograph
 from app.predictors import Predictors
 from app.texts import say
 from app.viewer import inspection, inspection_element
+from ltad.checkpoint.card import CheckpointCard, Parent
 from ltad.errors import ImageError
+from ltad.evaluation.before_after import taught_in_words
 from ltad.evaluation.table import in_words
 from ltad.inspection.prediction import ClassVerdict
 from ltad.inspection.predictor import AUTO
 from ltad.photos.archive import MAX_PACKED
 from ltad.photos.decode import MAX_PIXELS, READABLE, open_photo
-from ltad.words import spoken
+from ltad.words import counted, spoken
 
 # The verdict may lie below the fold (on a phone) or above it (after the examples); where it is in sight, nothing moves.
 SHOW_RESULT = """() => {
@@ -51,7 +53,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             status = gr.HTML(LOADING, elem_id="loading", apply_default_css=False)
             loading = gr.Timer(1)
             run = gr.Button(say("inspect"), variant="primary", elem_id="run")
-            about = gr.Markdown(_about(predictors, first), elem_id="about")
+            about = gr.Markdown(about_checkpoint(predictors, first), elem_id="about")
             gallery = example_gallery(predictors.card(first) if first else None, "examples")
         with gr.Column(scale=5, min_width=320):
             result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
@@ -91,7 +93,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     @told_plainly
     def choose_checkpoint(checkpoint: str) -> list[Any]:
         choices = gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
-        return [choices, _about(predictors, checkpoint), thumbnails(predictors.card(checkpoint))]
+        return [choices, about_checkpoint(predictors, checkpoint), thumbnails(predictors.card(checkpoint))]
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
@@ -121,11 +123,13 @@ def verdict_table(verdicts: list[ClassVerdict]) -> str:
     return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _about(predictors: Predictors, checkpoint: str | None) -> str:
+def about_checkpoint(predictors: Predictors, checkpoint: str | None) -> str:
     """One line on the chosen checkpoint."""
     if checkpoint is None:
         return "No checkpoint is here yet. Train one with `python -m ltad train --data demo --output checkpoints/demo`."
     card = predictors.card(checkpoint)
+    if card.parent:
+        return _about_taught(card, card.parent, predictors.changes(checkpoint))
     counts = sorted((c.n_train for c in card.classes), reverse=True)
     figures = in_words(card.metrics["mean"] if card.metrics else None)
     imbalance = "" if card.data.imbalance == "none" else f" ({card.data.imbalance})"
@@ -133,3 +137,16 @@ def _about(predictors: Predictors, checkpoint: str | None) -> str:
         f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images{imbalance}. "
         f"Image AUROC on its test images, per cent: {figures}."
     )
+
+
+def _about_taught(card: CheckpointCard, parent: Parent, changes: dict[str, Any] | None) -> str:
+    """One line on a checkpoint that was taught: which classes, and what our job measured of the last, if it was ours."""
+    names = dict.fromkeys((*card.data.added, *([changes["class"]] if changes else [])))
+    counts = [
+        f"**{spoken(name)}** ({counted(card.classes[card.class_id(name)].n_train, 'image')})"
+        for name in names
+        if name in card.class_names
+    ]
+    taught = f", taught {', '.join(counts)}" if counts else ""
+    measured = taught_in_words(changes) if changes else "What that changed was not measured here."
+    return f"**{len(card.classes)} classes**: {parent.name}{taught}. {measured}"

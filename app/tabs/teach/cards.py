@@ -61,6 +61,11 @@ def check_card(check: DataCheck, refused: Sequence[Refusal], promise: str) -> st
     )
 
 
+def time_note(seconds: float) -> str:
+    """How long a training will take, once its turn has come."""
+    return f'<div class="card"><p class="quiet">It will take about {_minutes(seconds)} on this machine.</p></div>'
+
+
 def _remark(checked: Checked) -> str:
     return f"<b>{escape(checked.name)}</b> {escape(', and '.join(checked.remarks))}"
 
@@ -101,7 +106,7 @@ def _told(job: Job, before: int) -> str:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _curve(losses: Sequence[tuple[int, float]], steps: int) -> str:

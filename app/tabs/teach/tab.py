@@ -14,7 +14,7 @@ from app.limits import CHECKS, MAX_MINUTES, UPLOAD_SECONDS
 from app.photograph import pictures_to_click, small_picture
 from app.predictors import Predictors
 from app.space import forgets
-from app.tabs.teach.cards import changes_card, check_card, job_card
+from app.tabs.teach.cards import changes_card, check_card, job_card, time_note
 from app.texts import say
 from app.viewer import inspection, promise, promise_of_images
 from ltad.deploy.hub import push
@@ -104,6 +104,7 @@ def build(
                 leave_out = gr.Dropdown(
                     [], multiselect=True, label=say("leave_out"), info=say("leave_out_info"), elem_id="teach-leave-out"
                 )
+                lasting = gr.HTML(elem_id="teach-lasting", apply_default_css=False)
                 train = gr.Button(say("train"), variant="primary", elem_id="teach-train")
     with gr.Column(visible=False) as training:
         gr.Markdown(say("teach_training"))
@@ -135,7 +136,9 @@ def build(
                 sent = gr.Markdown()
 
     @told_plainly
-    def look_at(files: list[str] | None, defective: list[str] | None, parent: str, before: Upload | None) -> list[Any]:
+    def look_at(
+        files: list[str] | None, defective: list[str] | None, parent: str, minutes: float, before: Upload | None
+    ) -> list[Any]:
         _close(before)
         folder = TemporaryDirectory(prefix="ltad-teach-")
         good, bad = (
@@ -156,8 +159,15 @@ def build(
             check_card(check, (*check.refused, *bad.refused), promise_of_images(card, len(check.photographs))),
             shown,
             gr.Dropdown(choices=choices, value=[]),
+            how_long(upload, parent, minutes),
             gr.Column(visible=check.is_enough),
         ]
+
+    def how_long(upload: Upload | None, parent: str, minutes: float) -> str:
+        if upload is None:
+            return ""
+        good, bad = len(upload.check.photographs), len(upload.defective.photographs)
+        return time_note(jobs.seconds(minutes, good, bad, predictors.card(parent)))
 
     def toggle(left_out: list[int], event: gr.SelectData) -> list[int]:
         return [i for i in left_out if i != event.index] if event.index in left_out else [*left_out, event.index]
@@ -242,7 +252,9 @@ def build(
     apart: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "teach", "concurrency_limit": CHECKS}
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [state, timer, cancel, resume, results, changes, taught, download, *pickers]
-    check.click(look_at, [files, defective, parent, upload], [upload, found, pictures, leave_out, checked], **apart)
+    looked_at = [upload, found, pictures, leave_out, lasting, checked]
+    check.click(look_at, [files, defective, parent, minutes, upload], looked_at, **apart)
+    minutes.release(how_long, [upload, parent, minutes], lasting, **hidden)
     pictures.select(toggle, leave_out, leave_out, **hidden)
     train.click(
         begin,
