@@ -140,7 +140,7 @@ def about_checkpoint(predictors: Predictors, checkpoint: str | None) -> str:
 
 
 def _about_taught(card: CheckpointCard, parent: Parent, changes: dict[str, Any] | None) -> str:
-    """One line on a checkpoint that was taught: which classes, and what our job measured of the last, if it was ours."""
+    """One line on a checkpoint that was taught: which classes, and what a job of ours measured of the last."""
     names = dict.fromkeys((*card.data.added, *([changes["class"]] if changes else [])))
     counts = [
         f"**{spoken(name)}** ({counted(card.classes[card.class_id(name)].n_train, 'image')})"

@@ -28,7 +28,11 @@ const ENGLISH = {
       own === images
         ? `this class's ${images} held-out normal images`
         : `${images} normal images, ${own || "none"} of this class and ${images - own} of ${played ? "classes cut down to as few" : "all classes"}`;
-    const than = !above ? "More unusual than all of" : !below ? "Less unusual than any of" : below > above ? `More unusual than all but ${above} of` : `More unusual than ${below} of`;
+    const than = !above
+      ? "More unusual than all of"
+      : !below
+        ? "Less unusual than any of"
+        : `More unusual than ${below > above ? `all but ${above}` : below} of`;
     return `${than} ${whose}, judged as ${spell(name)}.`;
   },
   everywhere: (name, verdict) =>
@@ -41,7 +45,7 @@ const ENGLISH = {
   promise: (calibration, rate, threshold) => {
     const { own, images, played, provisional, seen } = calibration;
     const alone = own === images;
-    const lent = `${images - own} that ${played ? "classes cut down to as few" : "all classes"} lend it`;
+    const lent = `${images - own} that ${played ? "other classes, cut down to as few images," : "all classes"} lend it`;
     const stands =
       (alone || own ? `${own} held-out normal images of this class` : "no held-out image of this class") +
       (!alone ? ` and ${lent}` : played ? ", moved towards what new images scored in rehearsal" : "");
@@ -55,7 +59,7 @@ const ENGLISH = {
         : `It is set to let ${percent(Math.max(rate, smallestRate(calibration)))} of good parts over it; the class's own images alone could promise no less than ${percent(1 / (own + 1))}.`;
     return `The threshold ${threshold === null ? "will stand" : `${threshold.toFixed(2)} stands`} on ${stands}. ${said}`;
   },
-  changed: (share) => ` After a slight change of light, position or file, ${percent(share)} of its held-out images did.`,
+  changed: (share) => ` After a slight change of light, position or file, ${percent(share)} of its held-out images exceed it.`,
   provisional: "provisional",
   rate: "False alarms, at most",
   rateHelp: "How many of the good parts may be called defective",
@@ -143,8 +147,14 @@ const CHINESE = {
       own === images
         ? `本类的 ${images} 张留出正常图像`
         : `${images} 张正常图像（本类 ${own} 张，其余 ${images - own} 张来自${played ? "缩减到同样少图像的其他类别" : "所有类别"}）`;
-    const than = !above ? "全部更异常" : !below ? "任何一张都正常" : below > above ? `除 ${above} 张外的全部更异常` : `其中 ${below} 张更异常`;
-    return `按“${spell(name)}”判断：比${whose}中的${than}。`;
+    const than = !above
+      ? `比${whose}都更异常`
+      : !below
+        ? `不比${whose}中的任何一张更异常`
+        : below > above
+          ? `比${whose}中除 ${above} 张外的全部都更异常`
+          : `比${whose}中的 ${below} 张更异常`;
+    return `按“${spell(name)}”判断：${than}。`;
   },
   labelled: (defect) => `这是示例，标注为：${defect === "good" ? "合格" : spell(defect)}。`,
   missed: {

@@ -116,7 +116,13 @@ FILLED = NORMALS | {"own": 10, "images": 60, "played": 10}
 BACKINGS: list[tuple[dict[str, object], list[str]]] = [
     (NORMALS, ["on 200 held-out normal images of this class. At most 5 %", "no less than 0.5 %"]),
     (NORMALS | {"played": 50}, ["200 held-out normal images of this class, moved towards what new images scored"]),
-    (FILLED, ["10 held-out normal images of this class and 50 that classes cut down to as few lend it", "9.1 %"]),
+    (
+        FILLED,
+        [
+            "10 held-out normal images of this class and 50 that other classes, cut down to as few images, lend it",
+            "9.1 %",
+        ],
+    ),
     (
         FILLED | {"played": None},
         ["10 held-out normal images of this class and 50 that all classes lend it", "set to let"],
