@@ -1,6 +1,5 @@
 """Pictures to click: parts of the demo factory from ``assets/``, and real solar cells from an installed package."""
 
-import hashlib
 import importlib.util
 import json
 import sys
@@ -51,13 +50,13 @@ def examples_for(card: CheckpointCard) -> list[Example]:
 
 
 def example_at(path: Path) -> Example | None:
-    """The example that a file on the page is a copy of; None for every other photograph."""
-    return _by_content().get(hashlib.sha256(path.read_bytes()).hexdigest())
+    """The example that a file is; None for every other photograph, what a visitor drops among them, even a copy."""
+    return _by_path().get(path.resolve())
 
 
 @lru_cache
-def _by_content() -> dict[str, Example]:
-    return {hashlib.sha256(e.path.read_bytes()).hexdigest(): e for e in _factory() + _solar_cells()}
+def _by_path() -> dict[Path, Example]:
+    return {example.path.resolve(): example for example in _factory() + _solar_cells()}
 
 
 def judged_before(example: Example, card: CheckpointCard) -> dict[str, Any] | None:
