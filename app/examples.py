@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,16 @@ def examples_for(card: CheckpointCard) -> list[Example]:
     """The examples of the classes that a checkpoint knows, by class, clean ones first."""
     found = [example for example in _factory() + _solar_cells() if example.class_name in card.class_names]
     return sorted(found, key=lambda e: (e.class_name, e.defect != "good", e.path.name))
+
+
+def example_at(path: Path) -> Example | None:
+    """The example that a file is; None for every other photograph, what a visitor drops among them, even a copy."""
+    return _by_path().get(path.resolve())
+
+
+@lru_cache
+def _by_path() -> dict[Path, Example]:
+    return {example.path.resolve(): example for example in _factory() + _solar_cells()}
 
 
 def judged_before(example: Example, card: CheckpointCard) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from functools import lru_cache
+from typing import Any
 
 from PIL import Image
 
@@ -55,6 +56,10 @@ class Predictors:
         """What is known of a checkpoint, read without loading its model."""
         own = self._jobs.card(checkpoint) if self._jobs else None
         return own or read_card(shipped_checkpoint(checkpoint))
+
+    def changes(self, checkpoint: str) -> dict[str, Any] | None:
+        """What the job that taught a checkpoint measured, see ``before_and_after``; None where none of ours did."""
+        return self._jobs.changes_of(checkpoint) if self._jobs else None
 
     def get(self, checkpoint: str) -> Predictor:
         """The predictor of a checkpoint; CheckpointError names those that ship.

@@ -33,3 +33,12 @@ class Progress(Protocol):
 
 def quiet(stage: Stage, step: int, steps: int, loss: float | None = None) -> None:
     """Progress for nobody."""
+
+
+def part(progress: Progress, number: int, parts: int) -> Progress:
+    """Progress of a stage that is done in parts, each of as many steps: this one is of that number, from 0."""
+
+    def told(stage: Stage, step: int, steps: int, loss: float | None = None) -> None:
+        progress(stage, number * steps + step, parts * steps, loss)
+
+    return told

@@ -76,11 +76,21 @@ class JobFolders:
 
     def card(self, checkpoint: str) -> CheckpointCard | None:
         """The card of a finished job's checkpoint by its name; None where it is none of these."""
+        job = self._job_of(checkpoint)
+        return read_card(self.folder(job.id) / checkpoint) if job else None
+
+    def changes_of(self, checkpoint: str) -> dict[str, Any] | None:
+        """What the job of a checkpoint changed; None where it is none of these."""
+        job = self._job_of(checkpoint)
+        return self.changes(job.id) if job else None
+
+    def _job_of(self, checkpoint: str) -> Job | None:
+        """The finished job that a checkpoint came out of."""
         if re.fullmatch(r"[\w.-]+-[0-9a-f]{16}", checkpoint):
             for path in self.root.glob(f"*/{checkpoint}/{CONFIG}"):
                 job = self.get(path.parent.parent.name)
                 if job.state == "done" and job.name == checkpoint:
-                    return read_card(path.parent)
+                    return job
         return None
 
 

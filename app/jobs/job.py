@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
+from app.jobs.pace import Pace, Work, bare_work
 from ltad.commands.progress import Line, Look, Step
 from ltad.photos.pile import Refusal
 from ltad.progress import Stage
@@ -22,6 +23,7 @@ class Job:
     """What is known of a job.
 
     checkpoint: the parent's name, under which it is in the job's folder. step and steps: of all optimisations together.
+    work: of every stage how much there is to do, see ``work_of``; empty in jobs of earlier versions.
     stage: the one that it is in, and how far, as "fold1-phase2 30/75". losses: (step, loss) of the curve. map: how far
     off the model's reconstruction of ``photograph`` is at the moment, rows of a grid; map_top: the highest value of the
     first such map. left_out: a sentence for each photograph that cannot be used.
@@ -37,6 +39,7 @@ class Job:
     stage: str = ""
     step: int = 0
     steps: int = 0
+    work: dict[str, float] = field(default_factory=dict)
     eta_seconds: float | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
     photograph: str = ""
@@ -75,6 +78,11 @@ class Job:
         stage, _, count = self.stage.rpartition(" ")
         return Stage.named(stage), count
 
+    @property
+    def planned(self) -> Work:
+        """How much there is to do of every stage."""
+        return {Stage.named(stage): amount for stage, amount in self.work.items()} or bare_work(self.minutes)
+
     def without(self, refusal: Refusal) -> Self:
         """The job with a photograph left out; it may be said again after a resume."""
         sentence = left_out(*refusal)
@@ -84,13 +92,12 @@ class Job:
 class Clock:
     """Turns what a worker tells into steps done, a curve, and the time that is left.
 
-    stages: the optimisations in their order, with their steps.
+    stages: the optimisations in their order, with their steps. pace: of all stages, those that learn nothing, too.
     """
 
-    def __init__(self, stages: dict[Stage, int]) -> None:
+    def __init__(self, stages: dict[Stage, int], pace: Pace) -> None:
+        self.pace = pace
         self._stages = stages
-        self._seconds: dict[str, float] = {}  # that a step of each kind takes
-        self._last: tuple[Stage, int, float] | None = None
         self._told = 0.0
 
     def note(self, job: Job, line: Line) -> Job:
@@ -104,26 +111,16 @@ class Clock:
 
     def _on(self, job: Job, line: Step) -> Job:
         stage, step, steps, loss = line
-        job = replace(job, stage=f"{stage} {step}/{steps}")
+        self.pace.note(stage, step, steps)
+        job = replace(job, stage=f"{stage} {step}/{steps}", eta_seconds=self.pace.left())
         if stage not in self._stages or loss is None:
             return job
-        now = time.monotonic()
-        if self._last and self._last[0] == stage and step > self._last[1]:
-            took = (now - self._last[2]) / (step - self._last[1])
-            self._seconds[stage.kind] = 0.8 * self._seconds.get(stage.kind, took) + 0.2 * took
-        self._last = (stage, step, now)
         order = list(self._stages)
-        at = order.index(stage)
-        done = sum(self._stages[before] for before in order[:at]) + step
-        left = {after: self._stages[after] - (step if after == stage else 0) for after in order[at:]}
-        usual = sum(self._seconds.values()) / len(self._seconds) if self._seconds else None
-        eta = None
-        if usual is not None:
-            eta = sum(count * self._seconds.get(after.kind, usual) for after, count in left.items())
+        done = sum(self._stages[before] for before in order[: order.index(stage)]) + step
         losses = [*job.losses, (done, round(loss, 5))] if not job.losses or done > job.losses[-1][0] else job.losses
         if len(losses) > LOSSES:
             losses = losses[::2]
-        return replace(job, step=done, eta_seconds=eta, losses=losses)
+        return replace(job, step=done, losses=losses)
 
     def is_news(self) -> bool:
         """Whether it is time to write again: some times a second are enough."""

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from app.jobs import worker
 from app.jobs.folders import JobFolders, bytes_of, store
 from app.jobs.job import DEFECTIVE, FEATURES, LIVE, PHOTOGRAPHS, START, Job
+from app.jobs.pace import Pace, learning_of, remembered, work_of
 from app.limits import (
     FREE_BYTES,
     KEPT_BYTES,
@@ -31,11 +32,13 @@ from app.limits import (
     SWEEP,
 )
 from app.space import storage
+from ltad.checkpoint.card import CheckpointCard
+from ltad.checkpoint.folder import read_card
 from ltad.errors import JobError
 from ltad.files import refuse_unwritable, write_text
 from ltad.machine import cache_folder
 from ltad.photos.pile import Pile
-from ltad.training.adaptation import FEWEST, steps_for, steps_to_do
+from ltad.training.adaptation import FEWEST
 from ltad.words import left_out
 
 logger = logging.getLogger(__name__)
@@ -57,6 +60,7 @@ class Jobs(JobFolders):
         """
         super().__init__(root)
         self._start = start
+        self._paces = root.with_name(f"{root.name}.pace.json")
         root.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root.with_name(f"{root.name}.lock"), timeout=0)
         self._lock.acquire()
@@ -135,6 +139,7 @@ class Jobs(JobFolders):
             )
         if shutil.disk_usage(self.root).free < FREE_BYTES + size:
             raise JobError("The server's disk is nearly full. Try again later, or with fewer photographs.")
+        card = read_card(parent)
         job = Job(
             id=secrets.token_urlsafe(16),
             checkpoint=parent.name,
@@ -142,7 +147,8 @@ class Jobs(JobFolders):
             minutes=minutes,
             photographs=len(photographs),
             created=time.time(),
-            steps=sum(steps_to_do(steps_for(minutes)).values()),
+            steps=sum(learning_of(minutes).values()),
+            work={str(s): amount for s, amount in work_of(minutes, len(photographs), len(spoilt), card).items()},
             left_out=[left_out(*refusal) for refusal in (*good.refused, *defective.refused)],
         )
         folder = self.folder(job.id)
@@ -165,6 +171,11 @@ class Jobs(JobFolders):
             self._queue.append(job.id)
             self._changed.notify_all()
         return job
+
+    def seconds(self, minutes: float, photographs: int, defective: int, parent: CheckpointCard) -> float:
+        """How long a training would take on this machine, all of it, once its turn has come."""
+        work = work_of(minutes, photographs, defective, parent)
+        return Pace(work, remembered(self._paces), learning_of(minutes)).left()
 
     def place(self, job_id: str) -> int:
         """How many jobs are before a queued one; 0 where it is the next, or not queued."""
@@ -250,7 +261,7 @@ class Jobs(JobFolders):
             job = replace(job, state="running", stage="", message="")
             self._tell(job)
             self._process = self._start(job, self.folder(job_id))
-        return worker.follow(job, self.folder(job_id), self._process, self._tell)
+        return worker.follow(job, self.folder(job_id), self._process, self._paces, self._tell)
 
     def _end(self, job: Job) -> None:
         """Write how a job ended; a full disk is waited for, since no other job could run on it either."""

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.jobs.job import CHANGES, DEFECTIVE, FEATURES, PHOTOGRAPHS, START, Clock, Job
+from app.jobs.pace import Pace, learning_of, remember, remembered
 from app.limits import GRACE, OVERTIME
 from ltad.commands.progress import Step, read
 from ltad.machine import threads
-from ltad.training.adaptation import steps_for, steps_to_do
 
 NICENESS = 10
 ROOT = Path(__file__).parents[2]
@@ -53,9 +53,15 @@ def start(job: Job, folder: Path) -> Process:
     return process
 
 
-def follow(job: Job, folder: Path, process: Process, tell: Callable[[Job], object]) -> Job:
-    """Take down what the process says, tell it now and then, and give the job as it ended."""
-    clock, said = Clock(steps_to_do(steps_for(job.minutes))), ""
+def follow(job: Job, folder: Path, process: Process, paces: Path, tell: Callable[[Job], object]) -> Job:
+    """Take down what the process says, tell it now and then, and give the job as it ended.
+
+    paces: the file in which this machine remembers what trainings take.
+    """
+    learning = learning_of(job.minutes)
+    pace = Pace(job.planned, remembered(paces), learning)
+    clock, said = Clock(learning, pace), ""
+    tell(job := replace(job, eta_seconds=pace.left()))
     limit = OVERTIME * 60 * job.minutes + GRACE
     alarm = threading.Timer(limit, process.kill)
     alarm.start()
@@ -74,6 +80,8 @@ def follow(job: Job, folder: Path, process: Process, tell: Callable[[Job], objec
     if process.returncode == 0:
         shutil.make_archive(job.output, "zip", folder, job.name)
         shutil.rmtree(folder / FEATURES, ignore_errors=True)
+        pace.end()
+        remember(paces, pace.seconds())
         return replace(job, state="done", step=job.steps, stage="")
     if overtime:
         return replace(job, state="failed", message=f"It took more than {limit / 60:.0f} minutes.")

@@ -1,25 +1,28 @@
 """The Inspect tab: a photograph in, verdict, map and pseudo class out."""
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
-from app.examples import example_gallery, examples_for, judged_before, thumbnails
+from app.examples import example_at, example_gallery, examples_for, judged_before, thumbnails
 from app.limits import AT_ONCE
 from app.photograph import Photograph
 from app.predictors import Predictors
 from app.texts import say
 from app.viewer import inspection, inspection_element
+from ltad.checkpoint.card import CheckpointCard, Parent
 from ltad.errors import ImageError
+from ltad.evaluation.before_after import taught_in_words
 from ltad.evaluation.table import in_words
 from ltad.inspection.prediction import ClassVerdict
 from ltad.inspection.predictor import AUTO
 from ltad.photos.archive import MAX_PACKED
 from ltad.photos.decode import MAX_PIXELS, READABLE, open_photo
-from ltad.words import spoken
+from ltad.words import counted, spoken
 
 SHOW_RESULT = "() => window.ltadReveal('#result')"
 EMPTY = '<ltad-hint data-hint="drop"></ltad-hint>'
@@ -45,7 +48,7 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
             status = gr.HTML(LOADING, elem_id="loading", apply_default_css=False)
             loading = gr.Timer(1)
             run = gr.Button(say("inspect"), variant="primary", elem_id="run")
-            about = gr.Markdown(_about(predictors, first), elem_id="about")
+            about = gr.Markdown(about_checkpoint(predictors, first), elem_id="about")
             gallery = example_gallery(predictors.card(first) if first else None, "examples")
         with gr.Column(scale=5, min_width=320):
             result = gr.HTML(EMPTY, elem_id="result", apply_default_css=False)
@@ -60,8 +63,8 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
         if path is None:
             return EMPTY, None
         predictor = predictors.get(checkpoint)
-        prediction = predictor.predict(path, class_name)
-        return inspection(prediction), prediction.report()
+        prediction, example = predictor.predict(path, class_name), example_at(Path(path))
+        return inspection(prediction, example and example.defect), prediction.report()
 
     @told_plainly
     def judge_as_each(path: str | None, checkpoint: str) -> str:
@@ -74,7 +77,8 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
         card = predictors.card(checkpoint)
         example = examples_for(card)[event.index]
         facts = None if predictors.is_loaded(checkpoint) else judged_before(example, card)
-        known = inspection_element(facts, open_photo(example.path).image, card) if facts else gr.skip()
+        photo = open_photo(example.path).image
+        known = inspection_element(facts, photo, card, example.defect) if facts else gr.skip()
         return [str(example.path), known, class_name if class_name == example.class_name else AUTO]
 
     def show_loading() -> list[Any]:
@@ -84,7 +88,7 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
     @told_plainly
     def choose_checkpoint(checkpoint: str) -> list[Any]:
         choices = gr.Dropdown(choices=class_choices(predictors, checkpoint), value=AUTO)
-        return [choices, _about(predictors, checkpoint), thumbnails(predictors.card(checkpoint))]
+        return [choices, about_checkpoint(predictors, checkpoint), thumbnails(predictors.card(checkpoint))]
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     inputs, outputs = [photo, checkpoint, class_name], [result, report]
@@ -118,11 +122,13 @@ def verdict_table(verdicts: list[ClassVerdict]) -> str:
     return f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _about(predictors: Predictors, checkpoint: str | None) -> str:
+def about_checkpoint(predictors: Predictors, checkpoint: str | None) -> str:
     """One line on the chosen checkpoint."""
     if checkpoint is None:
         return "No checkpoint is here yet. Train one with `python -m ltad train --data demo --output checkpoints/demo`."
     card = predictors.card(checkpoint)
+    if card.parent:
+        return _about_taught(card, card.parent, predictors.changes(checkpoint))
     counts = sorted((c.n_train for c in card.classes), reverse=True)
     figures = in_words(card.metrics["mean"] if card.metrics else None)
     imbalance = "" if card.data.imbalance == "none" else f" ({card.data.imbalance})"
@@ -130,3 +136,16 @@ def _about(predictors: Predictors, checkpoint: str | None) -> str:
         f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images{imbalance}. "
         f"Image AUROC on its test images, per cent: {figures}."
     )
+
+
+def _about_taught(card: CheckpointCard, parent: Parent, changes: dict[str, Any] | None) -> str:
+    """One line on a checkpoint that was taught: which classes, and what a job of ours measured of the last."""
+    names = dict.fromkeys((*card.data.added, *([changes["class"]] if changes else [])))
+    counts = [
+        f"**{spoken(name)}** ({counted(card.classes[card.class_id(name)].n_train, 'image')})"
+        for name in names
+        if name in card.class_names
+    ]
+    taught = f", taught {', '.join(counts)}" if counts else ""
+    measured = taught_in_words(changes) if changes else "What that changed was not measured here."
+    return f"**{len(card.classes)} classes**: {parent.name}{taught}. {measured}"

@@ -16,8 +16,8 @@ from PIL import Image
 
 from ltad.checkpoint.card import CheckpointCard
 from ltad.inspection.pictures import COLOUR_MAPS, OPACITY, colour_table, full_scale
-from ltad.inspection.prediction import ALL, Prediction
-from ltad.judging.calibration import BORDERLINE
+from ltad.inspection.prediction import ALL, UNKNOWN, Prediction
+from ltad.judging.calibration import BORDERLINE, Backing
 from ltad.judging.regions import REGION_GRID
 
 HERE = Path(__file__).parent
@@ -27,6 +27,7 @@ SCRIPTS = (
     "words.js",
     "cards.js",
     "settings.js",
+    "promise.js",
     "viewer.js",
     "inspection.js",
     "batch.js",
@@ -39,24 +40,30 @@ LARGEST_RATE = 0.5  # of false alarms that can be asked for
 MOST_REGIONS = 20  # that are shown; the rest is counted
 
 
-def inspection(prediction: Prediction) -> str:
-    """The element that shows a prediction."""
-    return inspection_element(prediction_facts(prediction), prediction.photo.image, prediction.card)
+def inspection(prediction: Prediction, label: str | None = None) -> str:
+    """The element that shows a prediction; label: see ``inspection_element``."""
+    return inspection_element(prediction_facts(prediction), prediction.photo.image, prediction.card, label)
 
 
-def inspection_element(facts: dict[str, Any], photo: Image.Image, card: CheckpointCard) -> str:
-    """The element that shows a photograph of which these facts are known."""
+def inspection_element(
+    facts: dict[str, Any], photo: Image.Image, card: CheckpointCard, label: str | None = None
+) -> str:
+    """The element that shows a photograph of which these facts are known.
+
+    label: what an example is known to be, "good" or its defect; None for a photograph of which nobody knows.
+    """
     photo = photo.copy()
     photo.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
-    calibration = calibration_facts(card, facts["report"]["class"]["name"])
-    told = escape(compact(facts | {"calibration": calibration}))
+    calibration = calibration_facts(card, facts["judgedAs"], card.config.calibration.false_alarm_rate)
+    told = escape(compact(facts | {"calibration": calibration, "label": label}))
     return f'<ltad-inspection data-facts="{told}" data-photo="{data_uri(photo)}"></ltad-inspection>'
 
 
 def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     """What the browser needs to know of a prediction at its checkpoint's own rate, beside its class's calibration.
 
-    Plain JSON values. report: as programs get it. trained: [group, training images] of the classes that it names.
+    Plain JSON values. report: as programs get it. judgedAs: the class whose threshold it is held to, recognised or not;
+    unknown: whether that makes no verdict, at any rate. trained: [group, training images] of the classes that it names.
     everywhere: whether a known product is unusual all over, at any rate.
     maps: patch scores (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it
     stays where it is when another rate is chosen.
@@ -66,6 +73,8 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     height, width = prediction.patch_maps[ALL].shape
     return {
         "report": report,
+        "judgedAs": prediction.class_name,
+        "unknown": prediction.verdict == UNKNOWN,
         "trained": {c.name: [c.group, c.n_train] for c in prediction.card.classes if c.name in named},
         "top": full_scale(prediction.judgement.threshold),
         "everywhere": prediction.everywhere,
@@ -74,16 +83,35 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def calibration_facts(card: CheckpointCard, class_name: str) -> dict[str, Any]:
-    """What the browser needs to judge images of a class at any rate."""
-    rate = card.config.calibration.false_alarm_rate
-    judgement = card.calibration.judge(0.0, class_name, rate)
-    return vars(judgement.normals) | {
+def calibration_facts(card: CheckpointCard, class_name: str, rate: float) -> dict[str, Any]:
+    """What the browser needs to judge images of a class at any rate, and at that one first."""
+    backing = card.calibration.backing(class_name)
+    return promise_facts(card, backing, rate) | {
+        "scores": card.calibration.normals(class_name).scores,
         "changed": card.calibration.classes[class_name].changed,
-        "rate": rate,
-        "provisional": judgement.provisional,
-        "seen": judgement.seen_rates,
     }
+
+
+def promise_facts(card: CheckpointCard, backing: Backing, rate: float) -> dict[str, Any]:
+    """What the browser needs to say what stands behind a threshold."""
+    seen = card.calibration.seen_rates(backing.own, rate) if backing.is_provisional else None
+    return backing._asdict() | {"rate": rate, "provisional": backing.is_provisional, "seen": seen}
+
+
+def promise(card: CheckpointCard, class_name: str) -> str:
+    """The element that says what stands behind a class's threshold at the checkpoint's own rate."""
+    rate = card.config.calibration.false_alarm_rate
+    threshold = card.calibration.normals(class_name).threshold(rate)
+    return _promise(promise_facts(card, card.calibration.backing(class_name), rate) | {"threshold": threshold})
+
+
+def promise_of_images(card: CheckpointCard, images: int) -> str:
+    """The element that says what will stand behind the threshold of a class that is learned from so many images."""
+    return _promise(promise_facts(card, card.calibration.expected(images), card.config.calibration.false_alarm_rate))
+
+
+def _promise(facts: dict[str, Any]) -> str:
+    return f'<ltad-promise data-facts="{escape(compact(facts))}"></ltad-promise>'
 
 
 def compact(value: Any) -> str:

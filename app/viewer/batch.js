@@ -54,11 +54,11 @@ class Batch extends Follower {
     const rate = settings.rate ?? this.calibration.rate;
     for (const row of this.rows.values()) {
       if (row.error !== undefined) {
-        Object.assign(row, { state: "error", ratio: -Infinity, className: "" });
+        Object.assign(row, { state: "error", ratio: -Infinity });
         continue;
       }
-      const judgement = judge(row.score, this.calibrationOf(row.className), rate);
-      Object.assign(row, { state: row.unknown ? "unknown" : judgement.verdict, ratio: row.score / judgement.threshold });
+      const judgement = judge(row.score, this.calibrationOf(row.judgedAs), rate);
+      Object.assign(row, { state: verdictOf(row, judgement), ratio: row.score / judgement.threshold });
     }
     const total = Number(this.dataset.total);
     this.bar.value = this.rows.size / total;
@@ -150,7 +150,7 @@ class Batch extends Follower {
     const value = (row) => (column === "state" ? STATES.indexOf(row.state) : (row[column] ?? ""));
     const compare = (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : a.number - b.number);
     const rows = [...this.rows.values()].filter(
-      (row) => (state === null || row.state === state) && `${row.name} ${row.className}`.toLowerCase().includes(text),
+      (row) => (state === null || row.state === state) && `${row.name} ${row.className ?? row.nearest ?? ""}`.toLowerCase().includes(text),
     );
     return rows.sort((a, b) => (down ? compare(b, a) : compare(a, b)));
   }
@@ -172,7 +172,7 @@ class Batch extends Follower {
             make("td", {}, make("span", { class: `state ${row.state}` }, make("svg", { viewBox: "0 0 24 24" }, make("path", { d: ICONS[row.state] })), WORDS.states[row.state])),
             make("td", { class: "number" }, `${row.ratio.toFixed(2)} ×`),
             make("td", { class: "number" }, row.score.toFixed(2)),
-            make("td", {}, spell(row.className)),
+            make("td", {}, row.className ? spell(row.className) : WORDS.nearest(row.nearest)),
           ];
     const picture = row.thumb ? [make("img", { src: row.thumb, alt: "" })] : [];
     return make(
@@ -215,7 +215,7 @@ class Batch extends Follower {
 
   /** In a report, which has a place for it, there is no server: the row has everything. */
   showOwn(row) {
-    const facts = { ...row.facts, calibration: this.calibrationOf(row.className) };
+    const facts = { ...row.facts, calibration: this.calibrationOf(row.judgedAs) };
     const shown = make("ltad-inspection", { "data-facts": JSON.stringify(facts), "data-photo": row.photo });
     document.getElementById("shown").replaceChildren(shown);
   }

@@ -22,7 +22,7 @@ class Inspection extends Follower {
     this.build();
     this.update();
     this.resized.observe(this.histogram);
-    announce(`${this.headline.textContent}. ${this.sentence.textContent}`);
+    announce(`${this.headline.textContent}. ${this.truth.textContent} ${this.sentence.textContent}`);
   }
 
   build() {
@@ -32,6 +32,7 @@ class Inspection extends Follower {
     this.headline = make("span", {});
     this.icon = make("path", {});
     this.sentence = make("p", {});
+    this.truth = make("p", { class: "truth", hidden: !this.facts.label });
     this.histogram = make("svg", { class: "scale", height: HEIGHT, role: "img", pointerdown: (event) => this.drag(event) });
     this.resized = new ResizeObserver(() => this.update());
     this.source = make("p", { class: "quiet" });
@@ -41,6 +42,7 @@ class Inspection extends Follower {
       "section",
       { class: "card verdict" },
       make("div", { class: "headline" }, make("svg", { viewBox: "0 0 24 24" }, this.icon), this.headline),
+      this.truth,
       this.sentence,
       this.histogram,
       make(
@@ -84,13 +86,16 @@ class Inspection extends Follower {
   }
 
   showVerdict(judgement) {
-    const { name, known } = this.report.class;
-    const { calibration, everywhere } = this.facts;
-    const unusual = calibration.scores.filter((normal) => normal < this.report.image_score).length / calibration.scores.length;
+    const { known } = this.report.class;
+    const { calibration, everywhere, judgedAs: name } = this.facts;
+    const below = calibration.scores.filter((normal) => normal < this.report.image_score).length;
     const nearest = this.report.top_classes[0].name;
     const other = !known && nearest !== name;
-    const state = known && !everywhere ? judgement.verdict : "unknown";
+    const state = verdictOf(this.facts, judgement);
     const inWords = WORDS.verdicts[judgement.verdict];
+    const miss = missed(this.facts.label, state);
+    this.truth.textContent = this.facts.label ? [WORDS.labelled(this.facts.label), WORDS.missed[miss]].filter(Boolean).join(" ") : "";
+    this.truth.classList.toggle("missed", miss !== null);
     this.verdict.className = `card verdict ${state}`;
     this.icon.setAttribute("d", ICONS[state]);
     const provisional = known && calibration.provisional ? ` (${WORDS.provisional})` : "";
@@ -100,9 +105,14 @@ class Inspection extends Follower {
       : everywhere
         ? WORDS.everywhere(name, inWords)
         : known
-        ? WORDS.unusual(unusual, calibration.images, name)
+        ? WORDS.unusual(below, calibration, name)
         : WORDS.unknown(name, inWords);
-    this.source.textContent = WORDS.source(judgement, calibration);
+    const { changed } = calibration;
+    this.source.textContent =
+      WORDS.promise(calibration, this.currentRate, judgement.threshold) +
+      (changed.length && !calibration.provisional
+        ? WORDS.changed(changed.filter((score) => score > judgement.threshold).length / changed.length)
+        : "");
     this.drawHistogram(judgement, state);
   }
 
@@ -182,12 +192,13 @@ class Inspection extends Follower {
     const third = (position) => Math.floor((3 * position) / SIDE);
     const place = WORDS.places[third(Math.floor(peak / SIDE))][third(peak % SIDE)];
     const ratio = times(values[peak], threshold);
-    const next = this.report.top_classes.find((match) => match.name !== own.name);
+    const name = this.facts.judgedAs;
+    const next = this.report.top_classes.find((match) => match.name !== name);
     const { reconstruction, semantic } = this.report.scores;
     const sentences = [
       values[peak] > threshold ? WORDS.where(place, ratio) : WORDS.nowhere(ratio),
       WORDS.seenBy(reconstruction.toFixed(1), semantic.toFixed(1), reconstruction > threshold, semantic > threshold),
-      WORDS.recognised(own.name, own.similarity.toFixed(2), next && { name: next.name, similarity: next.similarity.toFixed(2) }),
+      WORDS.recognised(name, own.similarity.toFixed(2), next && { name: next.name, similarity: next.similarity.toFixed(2) }),
     ];
     this.why.replaceChildren(make("h3", {}, WORDS.why), make("p", {}, sentences.join(" ")));
   }

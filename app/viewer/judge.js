@@ -21,6 +21,16 @@ function judge(score, calibration, rate) {
   return { verdict, pValue, threshold, promised };
 }
 
+/** What is told of a photograph (a row, or an inspection's facts): unknown stays unknown at every rate. */
+const verdictOf = ({ unknown }, judgement) => (unknown ? "unknown" : judgement.verdict);
+
+/** How a verdict misses what an example is labelled as; null where it does not, or nothing is labelled. */
+function missed(label, verdict) {
+  if (!label) return null;
+  if (label === "good") return verdict === "defect" ? "falseAlarm" : null;
+  return verdict === "defect" ? null : verdict;
+}
+
 /** The rate at which the threshold stands at a score, as nearly as the normals allow. */
 function rateAt(score, calibration) {
   const { scores } = calibration;

@@ -13,31 +13,53 @@ const ENGLISH = {
     everywhere: "Unlike the training pictures",
     other: "Another product",
   },
-  unusual: (share, images, name) =>
-    `More unusual than ${share < 1 ? percent(share) + " of" : "all"} ${images} normal images, judged as ${spell(name)}.`,
+  labelled: (defect) => `This is an example, labelled: ${spell(defect)}.`,
+  missed: {
+    falseAlarm: "The model is wrong: it calls a good one a defect.",
+    ok: "The model is wrong: it misses the defect.",
+    borderline: "The model does not find it for sure: borderline is no defect.",
+    unknown: "The model does not find it: unknown is no defect.",
+  },
+  /** below: how many of the normal images that the class is compared with score less. */
+  unusual: (below, calibration, name) => {
+    const { own, images, played } = calibration;
+    const above = images - below;
+    const whose =
+      own === images
+        ? `this class's ${images} held-out normal images`
+        : `${images} normal images, ${own || "none"} of this class and ${images - own} of ${played ? "classes cut down to as few" : "all classes"}`;
+    const than = !above
+      ? "More unusual than all of"
+      : !below
+        ? "Less unusual than any of"
+        : `More unusual than ${below > above ? `all but ${above}` : below} of`;
+    return `${than} ${whose}, judged as ${spell(name)}.`;
+  },
   everywhere: (name, verdict) =>
     `The photograph is unusual everywhere at once: its light, sharpness or position is unlike the training pictures, it shows another product, or the defect covers most of it. As ${spell(name)} it would be “${verdict}”. Compare it with a picture that was judged well.`,
   unknown: (name, verdict) =>
     `The image fits none of the learned classes. The nearest is ${spell(name)}; judged as that it would be “${verdict}”, which means little. Is it a product of yours? The Teach tab learns it from a few good photographs.`,
   other: (name, nearest, verdict) =>
     `The image does not look like ${spell(name)}, as which it was judged; it looks most like ${spell(nearest)}. As ${spell(name)} it would be “${verdict}”.`,
-  source: (judgement, calibration) =>
-    `The threshold ${judgement.threshold.toFixed(2)} comes from ` +
-    (calibration.own === calibration.images
-      ? `${calibration.own} held-out normal images of this class. `
-      : `${calibration.own} held-out normal images of this class, filled up to ${calibration.images} with those of ` +
-        `${calibration.played ? "other classes, cut down to as few images" : "all classes"}. `) +
-    (calibration.provisional
-      ? `From so few nothing can be promised. ${
-          calibration.seen
-            ? `Where other classes were cut down to as few, ${percent(calibration.seen[0])} of their good parts exceeded it at ${percent(calibration.rate)}, in the worst class ${percent(calibration.seen[1])}.`
-            : "How many good parts exceed it was not measured."
-        }`
-      : `At most ${percent(judgement.promised)} of good parts are to exceed it; so many images can promise no less than ${percent(smallestRate(calibration))}.${
-          calibration.changed.length
-            ? ` After a slight change of light, position or file, ${percent(calibration.changed.filter((score) => score > judgement.threshold).length / calibration.changed.length)} of its held-out images did.`
-            : ""
-        }`),
+  /** What stands behind a class's threshold at a rate; threshold: null where the class is still to be learned. */
+  promise: (calibration, rate, threshold) => {
+    const { own, images, played, provisional, seen } = calibration;
+    const alone = own === images;
+    const lent = `${images - own} that ${played ? "other classes, cut down to as few images," : "all classes"} lend it`;
+    const stands =
+      (alone || own ? `${own} held-out normal images of this class` : "no held-out image of this class") +
+      (!alone ? ` and ${lent}` : played ? ", moved towards what new images scored in rehearsal" : "");
+    const said = provisional
+      ? "From so few nothing can be promised. " +
+        (seen
+          ? `Where other classes were cut down to as few, ${percent(seen[0])} of their good parts exceeded it at ${percent(calibration.rate)}, in the worst class ${percent(seen[1])}.`
+          : "How many good parts exceed it was not measured.")
+      : alone
+        ? `At most ${percent(Math.max(rate, smallestRate(calibration)))} of good parts are to exceed it; so many images can promise no less than ${percent(smallestRate(calibration))}.`
+        : `It is set to let ${percent(Math.max(rate, smallestRate(calibration)))} of good parts over it; the class's own images alone could promise no less than ${percent(1 / (own + 1))}.`;
+    return `The threshold ${threshold === null ? "will stand" : `${threshold.toFixed(2)} stands`} on ${stands}. ${said}`;
+  },
+  changed: (share) => ` After a slight change of light, position or file, ${percent(share)} of its held-out images exceed it.`,
   provisional: "provisional",
   rate: "False alarms, at most",
   rateHelp: "How many of the good parts may be called defective",
@@ -107,6 +129,7 @@ const ENGLISH = {
   states: { ok: "OK", borderline: "Borderline", defect: "Defect", unknown: "Unknown", error: "Not judged" },
   columns: { number: "No.", name: "Image", state: "Verdict", ratio: "× threshold", score: "Score", className: "Class" },
   everything: "All",
+  nearest: (name) => `nearest: ${spell(name)}`,
   filter: "Show only",
   search: "Name or class",
   progress: (done, total) => (done < total ? `${done} of ${total}` : `${total} photograph${total === 1 ? "" : "s"}`),
@@ -118,30 +141,56 @@ const ENGLISH = {
 
 const CHINESE = {
   verdicts: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知产品", everywhere: "与训练照片不同", other: "其他产品" },
-  unusual: (share, images, name) =>
-    `按“${spell(name)}”判断：比 ${images} 张正常图像中的${share < 1 ? ` ${percent(share)} ` : "全部"}更异常。`,
+  unusual: (below, calibration, name) => {
+    const { own, images, played } = calibration;
+    const above = images - below;
+    const whose =
+      own === images
+        ? `本类的 ${images} 张留出正常图像`
+        : `${images} 张正常图像（本类 ${own} 张，其余 ${images - own} 张来自${played ? "缩减到同样少图像的其他类别" : "所有类别"}）`;
+    const than = !above
+      ? `比${whose}都更异常`
+      : !below
+        ? `不比${whose}中的任何一张更异常`
+        : below > above
+          ? `比${whose}中除 ${above} 张外的全部都更异常`
+          : `比${whose}中的 ${below} 张更异常`;
+    return `按“${spell(name)}”判断：${than}。`;
+  },
+  labelled: (defect) => `这是示例，标注为：${defect === "good" ? "合格" : spell(defect)}。`,
+  missed: {
+    falseAlarm: "模型判断错误：把合格品判为缺陷。",
+    ok: "模型判断错误：漏掉了缺陷。",
+    borderline: "模型未能确认缺陷：临界不算缺陷。",
+    unknown: "模型未能找出缺陷：未知不算缺陷。",
+  },
   everywhere: (name, verdict) =>
     `整张照片同时异常：光线、清晰度或位置与训练照片不同，可能是其他产品，或者缺陷覆盖了大部分画面。按“${spell(name)}”判断为“${verdict}”。请与一张判断正确的照片比较。`,
   unknown: (name, verdict) =>
     `该图像与任何已学类别都不相符。最接近的是“${spell(name)}”，按它判断为“${verdict}”，但参考意义不大。若这是您的产品，“教学”页只需几张合格品照片即可学会。`,
   other: (name, nearest, verdict) =>
     `该图像不像所选的“${spell(name)}”，更像“${spell(nearest)}”。按“${spell(name)}”判断为“${verdict}”。`,
-  source: (judgement, calibration) =>
-    `阈值 ${judgement.threshold.toFixed(2)} 来自` +
-    (calibration.own === calibration.images
-      ? `本类的 ${calibration.own} 张留出正常图像。`
-      : `本类的 ${calibration.own} 张留出正常图像，并以${calibration.played ? "缩减到同样少图像的其他类别" : "所有类别"}补足到 ${calibration.images} 张。`) +
-    (calibration.provisional
-      ? `图像太少，不作任何保证。${
-          calibration.seen
-            ? `其他类别缩减到同样少的图像时，在 ${percent(calibration.rate)} 下平均有 ${percent(calibration.seen[0])} 的合格品超过阈值，最差的类别为 ${percent(calibration.seen[1])}。`
-            : "有多少合格品会超过阈值，未曾测量。"
-        }`
-      : `超过阈值的合格品应不多于 ${percent(judgement.promised)}；这么多图像最低只能保证 ${percent(smallestRate(calibration))}。${
-          calibration.changed.length
-            ? `光线、位置或文件稍有变化后，留出图像中有 ${percent(calibration.changed.filter((score) => score > judgement.threshold).length / calibration.changed.length)} 超过阈值。`
-            : ""
-        }`),
+  promise: (calibration, rate, threshold) => {
+    const { own, images, played, provisional, seen } = calibration;
+    const alone = own === images;
+    const stands =
+      `本类的 ${own} 张留出正常图像` +
+      (!alone
+        ? `，并由${played ? "缩减到同样少图像的其他类别" : "所有类别"}补足 ${images - own} 张`
+        : played
+          ? "，并朝排练中新图像的分数作了调整"
+          : "");
+    const said = provisional
+      ? "图像太少，不作任何保证。" +
+        (seen
+          ? `其他类别缩减到同样少的图像时，在 ${percent(calibration.rate)} 下平均有 ${percent(seen[0])} 的合格品超过阈值，最差的类别为 ${percent(seen[1])}。`
+          : "有多少合格品会超过阈值，未曾测量。")
+      : alone
+        ? `超过阈值的合格品应不多于 ${percent(Math.max(rate, smallestRate(calibration)))}；这么多图像最低只能保证 ${percent(smallestRate(calibration))}。`
+        : `设定为让 ${percent(Math.max(rate, smallestRate(calibration)))} 的合格品超过它；仅凭本类图像，最低只能保证 ${percent(1 / (own + 1))}。`;
+    return `阈值${threshold === null ? "将来自" : ` ${threshold.toFixed(2)} 来自`}${stands}。${said}`;
+  },
+  changed: (share) => `光线、位置或文件稍有变化后，留出图像中有 ${percent(share)} 超过阈值。`,
   provisional: "暂定",
   rate: "误报率上限",
   rateHelp: "允许多少合格品被判为缺陷",
@@ -210,6 +259,7 @@ const CHINESE = {
   states: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知", error: "未判断" },
   columns: { number: "序号", name: "图像", state: "判定", ratio: "阈值倍数", score: "分数", className: "类别" },
   everything: "全部",
+  nearest: (name) => `最接近：${spell(name)}`,
   filter: "只显示",
   search: "名称或类别",
   progress: (done, total) => (done < total ? `${done} / ${total}` : `${total} 张照片`),

@@ -54,6 +54,11 @@ class DataCard:
         """The data set that came first, before any class was added."""
         return self.name.split(AND)[0]
 
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The classes that were added to it since."""
+        return tuple(self.name.split(AND)[1:])
+
     def with_images(
         self, class_name: str, images: str, *, is_new: bool, command: str, broken: Sequence[str] = ()
     ) -> Self:

@@ -24,8 +24,8 @@ from ltad.inspection.predictor import Predictor
 from ltad.model.losses import reconstruction_loss
 from ltad.model.ltad import LTAD
 from ltad.photos.frame import map_to_image, resize_mask
-from ltad.progress import Progress, Stage
-from ltad.words import percent
+from ltad.progress import Progress, Stage, part
+from ltad.words import counted, percent, spoken
 
 MEASURE = Stage("measure")
 DRAWN = 32  # images per class on which both models are compared
@@ -164,8 +164,8 @@ def _on_the_demo(
     store: Store = {}  # both ask about the same images, which are drawn once, too
     dataset = Dataset(name=DEMO, train=(), test=unmarked)
     tables = [
-        evaluate(dataset, Predictor(each.foundation, each.checkpoint, store), progress=progress)["classes"]
-        for each in (parent, adapted)
+        evaluate(dataset, Predictor(each.foundation, each.checkpoint, store), progress=part(progress, i, 2))["classes"]
+        for i, each in enumerate((parent, adapted))
     ]
     return {
         name: {key: [table[name][key] for table in tables] for key in ("image_auroc", "class_accuracy")}
@@ -186,6 +186,19 @@ def _reconstruction_errors(parent: LTAD, adapted: LTAD, seed: int) -> list[float
 
 def _error(model: LTAD, patches: Tensor) -> float:
     return float(reconstruction_loss(model.reconstruction(patches), patches))
+
+
+def taught_in_words(changes: dict[str, Any]) -> str:
+    """What was measured of a taught class, in a sentence: on its own photographs, good and defective ones."""
+    after = changes["after"]
+    said = [f"recognised {percent(after['recognised'], 0)} %"]
+    for kind, over in (("good", "false_alarms"), ("defective", "found")):
+        if after[over] is not None:
+            flagged = sum(score > 1 for score in after[kind])
+            said.append(f"{flagged} of {counted(len(after[kind]), f'{kind} one')} over the threshold")
+    if after["image_auroc"] is not None:
+        said.append(f"image AUROC {percent(after['image_auroc'])}")
+    return f"Measured on the photographs of {spoken(changes['class'])}: {', '.join(said)}."
 
 
 def in_words(changes: dict[str, Any]) -> str:

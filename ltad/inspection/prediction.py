@@ -41,8 +41,9 @@ class Prediction:
     """What is known of one photograph.
 
     card: of the checkpoint that scored it. photo: the photograph, or a small picture in its place, see ``small``;
-    size: (width, height) of the photograph itself. matches: every class, the most similar first. known: False where
-    the name of the class it was judged as does not fit the image. patch_maps: (h, w) each, in standard deviations
+    size: (width, height) of the photograph itself. class_name: the class that it was judged as; given: whether
+    that was asked for, not recognised. matches: every class, the most similar first. known: False where the name of
+    the class it was judged as does not fit the image. patch_maps: (h, w) each, in standard deviations
     above normal, the scores of the patches under "all", and those of reconstruction and of semantics alone under their
     names. image_score, part_scores: of the image, in the same unit. seconds: per step.
     """
@@ -51,6 +52,7 @@ class Prediction:
     photo: Photo
     size: tuple[int, int]
     class_name: str
+    given: bool
     matches: tuple[ClassMatch, ...]
     known: bool
     patch_maps: dict[str, np.ndarray]
@@ -81,9 +83,19 @@ class Prediction:
         return self.similarity - max(others) if others else 0.0
 
     @property
-    def state(self) -> str:
-        """What a person is told first: the verdict, or "unknown" where class or light do not fit."""
+    def verdict(self) -> str:
+        """What everybody is told first: the judgement's, or "unknown" where class or light do not fit."""
         return self.judgement.verdict if self.known and not self.everywhere else UNKNOWN
+
+    @property
+    def named(self) -> str | None:
+        """The class as it may be told: given, or recognised; None where it was to be recognised and was not."""
+        return self.class_name if self.given or self.verdict != UNKNOWN else None
+
+    @property
+    def nearest(self) -> str:
+        """The class whose name is the most similar to the image, however little that is."""
+        return self.matches[0].name
 
     @cached_property
     def anomaly_map(self) -> np.ndarray:
@@ -109,7 +121,7 @@ class Prediction:
 
     def _doubts(self) -> tuple[str, ...]:
         doubts = []
-        name, nearest = self.class_name, self.matches[0].name
+        name, nearest = self.class_name, self.nearest
         if not self.known and nearest != name:
             doubts.append(
                 f"the image does not look like “{name}”, which was given; the nearest learned class is “{nearest}”"
@@ -153,17 +165,17 @@ class Prediction:
         return replace(self, photo=replace(self.photo, image=picture))
 
     def report(self) -> dict[str, Any]:
-        """The prediction as plain JSON values, as the web interface and the commands give it."""
+        """The prediction as plain JSON values, of which every page, file and program shows its part."""
         judgement = self.judgement
         return {
-            "verdict": judgement.verdict,
+            "verdict": self.verdict,
             "provisional": judgement.provisional,
             "image_score": judgement.score,
             "threshold": round(judgement.threshold, DIGITS),
             "p_value": round(judgement.p_value, DIGITS),
             "normals": judgement.normals.own,
             "class": {
-                "name": self.class_name,
+                "name": self.named,
                 "similarity": round(self.similarity, DIGITS),
                 "margin": round(self.margin, DIGITS),
                 "known": self.known,

@@ -7,6 +7,7 @@ evaluation measures; both score in the same place.
 import os
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -133,12 +134,13 @@ class Predictor:
             name = self.card.class_names[int(scored.class_ids[i])]
             levels = self.card.levels.get(name)
             if photo.levels and levels and photo.levels != levels:
-                yield from self._predictions(opened.again(i, self.encoder, levels), name, rate)
+                for again in self._predictions(opened.again(i, self.encoder, levels), name, rate):
+                    yield replace(again, given=given is not None)
             else:
-                yield self._prediction(photo, scored, i, rate, shared)
+                yield self._prediction(photo, scored, i, given is not None, rate, shared)
 
     def _prediction(
-        self, photo: Photo, scored: ScoredBatch, i: int, rate: float, seconds: dict[str, float]
+        self, photo: Photo, scored: ScoredBatch, i: int, given: bool, rate: float, seconds: dict[str, float]
     ) -> Prediction:
         """What is known of the i-th photograph of a batch; seconds are those that it took so far."""
         clock = _Clock()
@@ -149,6 +151,7 @@ class Predictor:
             photo=photo,
             size=photo.image.size,
             class_name=name,
+            given=given,
             matches=self._matches(scored.similarities[i]),
             known=self.card.calibration.is_known(name, float(scored.familiarity[i])),
             patch_maps={ALL: scored.anomaly_maps[i].numpy()}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from ltad.judging.rehearsal import Rehearsal, points
 
@@ -49,14 +49,30 @@ class HeldOut:
         return HeldOut(*(tuple(sorted(round(v, DIGITS) for v in values)) for values in vars(self).values()))
 
 
+class Backing(NamedTuple):
+    """What stands behind a threshold.
+
+    own: held-out images of the class itself. images: how many its list stands for; where its own are fewer, the rest
+    are those of classes that played as many images (played), or, where None, of all classes.
+    """
+
+    own: int
+    images: int
+    played: int | None
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether so few images can promise nothing."""
+        return self.own <= FEW
+
+
 @dataclass(frozen=True)
 class Normals:
     """What the scores of a class are compared with.
 
-    scores: ascending. images: how many they stand for. own: held-out images of the class itself; where they are fewer,
-    the rest are those of classes that played as many images (played), or, where None, of all classes. Where classes
-    played, those of the class itself are moved as theirs were, see ``Rehearsal.moved``. Where harmless change raises
-    the scores of a class very much, they are raised as well.
+    scores: ascending. images, own, played: see ``Backing``. Where classes played, those of the class itself are moved
+    as theirs were, see ``Rehearsal.moved``. Where harmless change raises the scores of a class very much, they are
+    raised as well.
     """
 
     scores: tuple[float, ...]
@@ -140,6 +156,16 @@ class Calibration:
     def _normals(self) -> dict[str, Normals]:
         return {name: self._filled(held_out) for name, held_out in self.classes.items()}
 
+    def backing(self, class_name: str) -> Backing:
+        """What stands behind the threshold of a class."""
+        normals = self.normals(class_name)
+        return Backing(normals.own, normals.images, normals.played)
+
+    def expected(self, own: int) -> Backing:
+        """What will stand behind the threshold of a new class with so many held-out images."""
+        played, there = self._played(own), sum(len(each.scores) for each in self.classes.values())
+        return Backing(own, max(own, ENOUGH if played else min(ENOUGH, own + there)), played)
+
     def _filled(self, held_out: HeldOut) -> Normals:
         own, changed, images = list(held_out.scores), list(held_out.changed), len(held_out.scores)
         played = self._played(images)
@@ -205,7 +231,7 @@ class Calibration:
         p, limit = normals.p_value(score), normals.threshold(rate)
         promised = max(rate, normals.smallest_rate)
         verdict: Verdict = "defect" if score > limit else "borderline" if p <= BORDERLINE * promised else "ok"
-        provisional = normals.own <= FEW
+        provisional = self.backing(class_name).is_provisional
         return Judgement(
             score=score,
             verdict=verdict,

@@ -82,11 +82,6 @@ class DataCheck:
         """Whether there are as many as adaptation needs."""
         return len(self.photographs) >= FEWEST
 
-    @property
-    def promise(self) -> float:
-        """The smallest false-alarm rate that so many normal images can promise."""
-        return 1 / (len(self.photographs) + 1)
-
 
 def check_photographs(pile: Pile, encoder: Encoder, progress: Progress) -> DataCheck:
     """Look at the photographs of a pile."""

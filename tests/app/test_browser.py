@@ -90,11 +90,13 @@ def click_example(page: Page, number: int) -> None:
     page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg").nth(number).click()
 
 
-def test_an_example_gives_verdict_map_and_class_without_other_hosts(page: Page, url: str) -> None:
+def test_an_example_gives_verdict_map_and_class_without_other_hosts(page: Page, traffic: Traffic, url: str) -> None:
     strangers: list[str] = []
     page.on("request", lambda r: strangers.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
     click_example(page, 0)
     expect(page.locator("#result .verdict .headline")).to_contain_text("OK", timeout=WAIT)
+    traffic.settle()  # the model itself has answered
+    expect(page.locator("#result .verdict .truth")).to_have_text("This is an example, labelled: good.")
     expect(page.locator("#result .viewer canvas.map")).to_be_visible()
     expect(page.locator("#result .matches tr.chosen")).to_have_count(1)
     assert not strangers
@@ -185,6 +187,7 @@ def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> No
     good = next(e.path for e in examples_for(Predictors().card(CHECKPOINT)) if e.defect != "good")
     page.set_input_files("#photograph input[type=file]", good)
     expect(page.locator("#result .verdict .headline")).to_be_visible(timeout=WAIT)
+    expect(page.locator("#result .verdict .truth")).to_be_hidden()  # it was dropped, not chosen
     page.locator("#photograph button[aria-label*=emove], #photograph button[aria-label*=lear]").first.click()
     expect(page.locator("#result .empty")).to_be_visible(timeout=WAIT)
     broken = tmp_path / "broken.png"

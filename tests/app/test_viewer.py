@@ -23,7 +23,7 @@ pytestmark = BROWSER_MARKS
 def page(browser: Browser) -> Iterator[Page]:
     """An empty page that has the viewer's code and nothing else, no server either."""
     page = browser.new_page()
-    doors = "judge, rateAt, decodeMap, refine, findRegions, outline"
+    doors = "judge, rateAt, decodeMap, refine, findRegions, outline, WORDS"
     page.add_script_tag(content=f"{viewer.source()}\nwindow.core = {{ {doors} }};", type="module")
     page.wait_for_function("window.core")
     yield page
@@ -109,3 +109,102 @@ def test_an_inspection_shows_without_a_server_and_escapes_what_it_is_told(page: 
     expect(page.locator(".matches tr")).to_have_count(3)
     shown = page.locator("ltad-inspection .sheet").bounding_box()
     assert shown and shown["width"] / shown["height"] == pytest.approx(picture.width / picture.height, rel=0.02)
+
+
+NORMALS = {"own": 200, "images": 200, "played": None, "provisional": False, "seen": None, "rate": 0.05}
+FILLED = NORMALS | {"own": 10, "images": 60, "played": 10}
+BACKINGS: list[tuple[dict[str, object], list[str]]] = [
+    (NORMALS, ["on 200 held-out normal images of this class. At most 5 %", "no less than 0.5 %"]),
+    (NORMALS | {"played": 50}, ["200 held-out normal images of this class, moved towards what new images scored"]),
+    (
+        FILLED,
+        [
+            "10 held-out normal images of this class and 50 that other classes, cut down to as few images, lend it",
+            "9.1 %",
+        ],
+    ),
+    (
+        FILLED | {"played": None},
+        ["10 held-out normal images of this class and 50 that all classes lend it", "set to let"],
+    ),
+    (FILLED | {"own": 0, "provisional": True}, ["no held-out image of this class and 60 that", "was not measured"]),
+    (
+        FILLED | {"own": 3, "provisional": True, "seen": [0.08, 0.2]},
+        ["nothing can be promised", "8 %", "worst class 20 %"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("calibration", "said"), BACKINGS)
+def test_what_stands_behind_a_threshold_is_said_of_this_class(
+    page: Page, calibration: dict[str, object], said: list[str]
+) -> None:
+    ask = "([calibration, threshold]) => core.WORDS.promise(calibration, 0.05, threshold)"
+    sentence, to_come = (page.evaluate(ask, [calibration, threshold]) for threshold in (2.0, None))
+    assert all(part in sentence for part in said)
+    assert sentence.startswith("The threshold 2.00 stands on ") and to_come.startswith("The threshold will stand on ")
+    assert sentence.partition(" on ")[2] == to_come.partition(" on ")[2]
+    is_promise = calibration["own"] == calibration["images"]
+    assert ("At most" in sentence) == is_promise  # of lent images nothing is promised
+
+
+@pytest.mark.parametrize(
+    ("calibration", "below", "said"),
+    [
+        (NORMALS, 200, "More unusual than all of this class's 200 held-out normal images"),
+        (NORMALS, 199, "More unusual than all but 1 of this class's 200"),
+        (NORMALS, 100, "More unusual than 100 of this class's 200"),
+        (NORMALS, 0, "Less unusual than any of this class's 200"),
+        (FILLED, 57, "all but 3 of 60 normal images, 10 of this class and 50 of classes cut down to as few"),
+        (FILLED | {"own": 0, "played": None}, 60, "all of 60 normal images, none of this class and 60 of all classes"),
+    ],
+)
+def test_how_unusual_an_image_is_is_counted_among_named_normals(
+    page: Page, calibration: dict[str, object], below: int, said: str
+) -> None:
+    sentence = page.evaluate(
+        "([normals, below]) => core.WORDS.unusual(below, normals, 'hex_nut')", [calibration, below]
+    )
+    assert said in sentence and sentence.endswith("judged as hex nut.") and "%" not in sentence
+
+
+def test_the_promise_before_a_training_is_that_of_the_verdicts_card(page: Page, predictor: Predictor) -> None:
+    card = predictor.card
+    html = f'<p id="now">{viewer.promise(card, "dots")}</p><p id="then">{viewer.promise_of_images(card, 4)}</p>'
+    page.evaluate("(html) => (document.body.innerHTML = html)", html)
+    told = viewer.inspection(predictor.predict(Image.fromarray(np.full((96, 128, 3), 90, dtype=np.uint8)), "dots"))
+    now, then = page.locator("#now").inner_text(), page.locator("#then").inner_text()
+    page.evaluate("(html) => (document.body.innerHTML = html)", told)
+    assert now in page.locator(".verdict .quiet").inner_text()
+    assert "4 held-out normal images of this class" in now and "4 held-out normal images of this class" in then
+
+
+@pytest.mark.parametrize(
+    ("label", "verdict", "said"),
+    [
+        ("dent", "ok", "it misses the defect"),
+        ("dent", "borderline", "borderline is no defect"),
+        ("dent", "unknown", "unknown is no defect"),
+        ("dent", "defect", ""),
+        ("good", "defect", "calls a good one a defect"),
+        ("good", "ok", ""),
+        (None, "ok", None),
+    ],
+)
+def test_an_example_says_its_truth_and_where_the_model_misses_it(
+    page: Page, predictor: Predictor, label: str | None, verdict: str, said: str | None
+) -> None:
+    picture = Image.fromarray(toy_picture("dots", np.random.default_rng(0)).astype(np.uint8))
+    prediction = predictor.predict(picture, "dots")
+    score = {"ok": -9.0, "defect": 99.0, "borderline": prediction.judgement.normals.scores[-1]}.get(verdict, 0.0)
+    prediction = replace(prediction, image_score=score, known=verdict != "unknown")
+    prediction = prediction.at(prediction.card.config.calibration.false_alarm_rate)
+    assert prediction.verdict == verdict
+    page.evaluate("(html) => (document.body.innerHTML = html)", viewer.inspection(prediction, label))
+    truth = page.locator(".verdict .truth")
+    if said is None:
+        expect(truth).to_be_hidden()
+    else:
+        expect(truth).to_contain_text(f"labelled: {label}. {said and 'The model '}".strip())
+        expect(truth).to_contain_text(said)
+        assert ("missed" in (truth.get_attribute("class") or "")) == bool(said)

@@ -8,7 +8,7 @@ import pytest
 from ltad.checkpoint.folder import Checkpoint
 from ltad.data import DEFECTIVE, Dataset
 from ltad.data.listing import photograph_sample
-from ltad.evaluation.before_after import before_and_after, in_words
+from ltad.evaluation.before_after import before_and_after, in_words, taught_in_words
 from ltad.foundation import FoundationModel, ImageFeatures
 from ltad.inspection.predictor import Predictor
 from ltad.photos.pile import Photograph
@@ -33,12 +33,17 @@ def test_before_and_after_tell_the_class_and_the_others_apart(
     assert min(after["defective"]) > max(after["good"])
     assert [row["name"] for row in changes["others"]] == list(predictor.card.class_names)
     assert all(row["recognised"] and row["image_auroc"] is None for row in changes["others"])
+    alarms = sum(score > 1 for score in after["good"])
+    measured = taught_in_words(changes)
+    assert measured.startswith("Measured on the photographs of rings: recognised ")
+    assert f"{alarms} of 6 good ones over the threshold, 3 of 3 defective ones over the threshold" in measured
     assert "rings: image AUROC" in in_words(changes) and "dots: reconstruction error" in in_words(changes)
 
 
 def test_a_checkpoint_beside_itself_has_changed_nothing(predictor: Predictor) -> None:
     changes = before_and_after(predictor, predictor, "dots", ring_samples(1), [], quiet)
     assert not changes["is_new"] and changes["after"]["good"] == []
+    assert "over the threshold" not in taught_in_words(changes) and "recognised 0 %" in taught_in_words(changes)
     assert changes["after"]["false_alarms"] is changes["after"]["image_auroc"] is None
     assert [row["reconstruction"] for row in changes["others"]] == [1.0, 1.0]
 

@@ -174,11 +174,16 @@ def test_a_class_of_few_images_is_provisional_and_says_so(predictor: Predictor, 
 
 def test_what_is_unusual_everywhere_is_said_and_has_no_places(predictor: Predictor, toy_folder: Path) -> None:
     found = predictor.predict(blotched("checker", toy_folder))
-    assert found.state == "defect" and found.regions and not found.everywhere
+    assert found.verdict == "defect" and found.regions and not found.everywhere
     flat = found.patch_maps[ALL] * 0
     limit = EVERYWHERE * (1 - found.card.config.scoring.background)
     lit = replace(found, patch_maps={ALL: flat + limit + 0.1})
-    assert lit.everywhere and lit.state == "unknown" and lit.regions == () and lit.report()["regions"] == []
+    assert (
+        lit.everywhere
+        and lit.verdict == lit.report()["verdict"] == "unknown"
+        and lit.regions == ()
+        and lit.report()["regions"] == []
+    )
     assert any("unusual everywhere at once" in note for note in lit.notes)
     assert not any("unusual everywhere at once" in note for note in found.notes)
     assert lit.at(0.9).everywhere  # whatever may be flagged

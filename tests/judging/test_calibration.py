@@ -205,3 +205,13 @@ def test_figures_are_rounded_and_sorted_among_those_that_there_are(name: str, sc
     assert after.classes[name].scores == scores and after.classes["cap"] == HeldOut((9.0,))
     assert after.classes[name].familiarity == ((0.25, 0.5) if name == "nut" else (0.25,))
     assert after.rehearsals == before.rehearsals and before.classes["nut"].scores == (1.0, 3.0)
+
+
+@pytest.mark.parametrize("rehearsals", [{}, {1: REHEARSAL}, {6: REHEARSAL}])
+@pytest.mark.parametrize("images", [4, 10, ENOUGH - 1, ENOUGH, 100])
+def test_what_is_told_before_a_class_is_learned_is_what_then_stands_behind_it(
+    images: int, rehearsals: dict[int, Rehearsal]
+) -> None:
+    before = Calibration({"a": HeldOut((1.0, 2.0, 3.0)), "b": HeldOut((4.0,) * 20)}, rehearsals)
+    after = before.with_held_out({"new": HeldOut(tuple(map(float, range(images))))})
+    assert after.backing("new") == before.expected(images)

@@ -64,13 +64,13 @@ def test_the_most_suspicious_come_first(check: DataCheck) -> None:
     assert {checked.name for checked in check.photographs[:3]} >= {"other.png", "spoilt.png"}
 
 
-def test_how_many_are_enough_and_what_they_promise(check: DataCheck, toy_encoder: Encoder, tmp_path: Path) -> None:
-    assert check.is_enough and check.promise == pytest.approx(1 / 15)
+def test_how_many_are_enough(check: DataCheck, toy_encoder: Encoder, tmp_path: Path) -> None:
+    assert check.is_enough
     picture("dots", 0).save(tmp_path / "one.png")
     alone = check_photographs(Pile((Photograph("one.png", tmp_path / "one.png"),)), toy_encoder, quiet)
     assert not alone.is_enough and alone.photographs[0].suspicion == 0 and not alone.photographs[0].remarks
     none = check_photographs(Pile(), toy_encoder, quiet)
-    assert not none.is_enough and none.promise == 1
+    assert not none.is_enough
 
 
 def test_no_more_than_one_photograph_is_held_at_a_time(

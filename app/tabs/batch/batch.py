@@ -22,7 +22,6 @@ from ltad.errors import ImageError
 from ltad.inspection.pictures import full_scale, save_map
 from ltad.inspection.prediction import UNKNOWN, Prediction
 from ltad.inspection.predictor import Predictor
-from ltad.judging.calibration import DIGITS
 from ltad.photos.archive import MAX_FILES
 from ltad.photos.decode import open_photo
 from ltad.photos.gather import gather
@@ -31,7 +30,20 @@ from ltad.photos.pile import Photograph
 THUMB_SIDE = 72  # pixels, in the table
 REPORT_SIDE = 512  # pixels, in the report that is taken away
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would take a cell that begins so for a formula
-COLUMNS = ("image", "verdict", "image_score", "threshold", "p_value", "class", "similarity", "known", "places", "error")
+COLUMNS = (  # class: empty where none was given or recognised; similarity: to the class that it was judged as
+    "image",
+    "verdict",
+    "provisional",
+    "image_score",
+    "threshold",
+    "p_value",
+    "class",
+    "nearest",
+    "similarity",
+    "known",
+    "places",
+    "error",
+)
 
 
 class Item(NamedTuple):
@@ -98,10 +110,12 @@ class Batch:
         return {
             "image": item.photograph.name,
             "verdict": report["verdict"],
+            "provisional": report["provisional"],
             "image_score": report["image_score"],
             "threshold": report["threshold"],
             "p_value": report["p_value"],
             "class": found["name"],
+            "nearest": report["top_classes"][0]["name"],
             "similarity": found["similarity"],
             "known": found["known"],
             "places": len(report["regions"]),
@@ -136,8 +150,8 @@ class Batch:
                 save_map(prediction.anomaly_map, picture, full_scale(prediction.judgement.threshold))
                 archive.write(picture, f"{number:04}_{Path(item.photograph.name).stem}_map.png")
 
-    def report(self) -> str:
-        """A page that needs nothing else: the table, and every photograph with its map."""
+    def report(self, rate: float) -> str:
+        """A page that needs nothing else: the table, and every photograph with its map, judged at that rate first."""
         rows = [
             row | {"facts": prediction_facts(item.prediction) if item.prediction else None, "photo": _photo(item)}
             for row, item in zip(self.rows(), self.items, strict=True)
@@ -147,14 +161,20 @@ class Batch:
         return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>LTAD: {title}</title>
 <meta name="viewport" content="width=device-width"><style>{style}</style>{viewer.head()}</head>
 <body class="gradio-container"><h1>{title}</h1><div class="sides">
-{batch_element(rows, len(rows), self.card, "report")}<div id="shown"></div></div></body></html>"""
+{batch_element(rows, len(rows), self.card, "report", rate)}<div id="shown"></div></div></body></html>"""
 
 
-def batch_element(rows: list[dict[str, Any]], total: int, card: CheckpointCard, key: str) -> str:
-    """The table in the browser, told some rows; ``key`` tells one batch from another."""
+def batch_element(
+    rows: list[dict[str, Any]], total: int, card: CheckpointCard, key: str, rate: float | None = None
+) -> str:
+    """The table in the browser, told some rows; ``key`` tells one batch from another.
+
+    rate: of false alarms, at which it judges until another one is chosen; None = the checkpoint's own.
+    """
+    rate = rate or card.config.calibration.false_alarm_rate
     calibration = {
-        "rate": card.config.calibration.false_alarm_rate,
-        "classes": {name: viewer.calibration_facts(card, name) for name in card.class_names},
+        "rate": rate,
+        "classes": {name: viewer.calibration_facts(card, name, rate) for name in card.class_names},
     }
     attributes = {"key": key, "total": total, "rows": rows, "calibration": calibration}
     told = " ".join(f'data-{name}="{escape(viewer.compact(value))}"' for name, value in attributes.items())
@@ -169,9 +189,10 @@ def _row(item: Item) -> dict[str, Any]:
         "name": item.photograph.name,
         "thumb": viewer.data_uri(prediction.photo.image),
         "score": prediction.judgement.score,
-        "className": prediction.class_name,
-        "unknown": prediction.state == UNKNOWN,
-        "similarity": round(prediction.similarity, DIGITS),
+        "judgedAs": prediction.class_name,
+        "className": prediction.named,
+        "nearest": prediction.nearest,
+        "unknown": prediction.verdict == UNKNOWN,
     }
 
 

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from tempfile import mkdtemp
@@ -78,7 +79,8 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
         if item.prediction is None:
             return f'<div class="card"><h3>{escape(item.photograph.name)}</h3><p>{escape(item.error)}</p></div>'
         predictor = predictors.get(batch.card.name)
-        return inspection(predictor.predict(item.photograph.path, item.prediction.class_name))
+        again = predictor.predict(item.photograph.path, item.prediction.class_name)
+        return inspection(replace(again, given=item.prediction.given))
 
     @told_plainly
     def take_away(batch: Batch | None, kind: str, rate: float | None) -> Any:
@@ -90,7 +92,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             folder / dict(zip(EXPORTS, ("report.html", "results.csv", "results.json", "maps.zip"), strict=True))[kind]
         )
         if kind == "HTML report":
-            write_text(path, batch.report())
+            write_text(path, batch.report(rate))
         elif kind == "CSV":
             write_text(path, batch.csv(rate))
         elif kind == "JSON":

@@ -196,9 +196,9 @@ def _curves(members: Sequence[CheckpointCard]) -> str:
 def difference_card(first: Prediction, second: Prediction) -> str:
     """How two checkpoints differ on one photograph: verdict, score in thresholds, class, and map."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(p.checkpoint)}</th><td>{p.state}</td>'
+        f'<tr><th scope="row">{escape(p.checkpoint)}</th><td>{p.verdict}</td>'
         f"<td>{p.image_score:.2f}</td><td>{p.judgement.threshold:.2f}</td><td>{p.judgement.ratio:.2f} ×</td>"
-        f"<td>{escape(spoken(p.class_name))}</td></tr>"
+        f"<td>{escape(class_in_words(p))}</td></tr>"
         for p in (first, second)
     )
     titles = ("checkpoint", "verdict", "score", "threshold", "score in thresholds", "class")
@@ -212,9 +212,14 @@ def difference_card(first: Prediction, second: Prediction) -> str:
     )
 
 
+def class_in_words(prediction: Prediction) -> str:
+    """The class of a photograph; of one that was not recognised the nearest, said as such."""
+    return spoken(prediction.named) if prediction.named else f"nearest: {spoken(prediction.nearest)}"
+
+
 def compare_in_words(first: Prediction, second: Prediction) -> str:
     """Say in a sentence what the second checkpoint sees otherwise."""
-    a, b = (p.state for p in (first, second))
+    a, b = (p.verdict for p in (first, second))
     gap = second.judgement.ratio - first.judgement.ratio
     same = f"Both say “{a}”" if a == b else f"{first.checkpoint} says “{a}”, {second.checkpoint} says “{b}”"
     moved = "as high" if abs(gap) < 0.005 else f"{abs(gap):.2f} thresholds {'higher' if gap > 0 else 'lower'}"

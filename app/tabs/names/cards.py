@@ -268,7 +268,7 @@ def explain(comparison: Comparison, card: CheckpointCard) -> str:
     sentence = f"“{words}” fits this photograph {fit} the learned name. "
     if card.config.prompts.pair != "class":
         return sentence + "The prompts of this checkpoint hold no class names, so no word changes its scores."
-    before, after = learned.judgement.verdict, typed.judgement.verdict
+    before, after = learned.verdict, typed.verdict
     if before == after:
         return sentence + f"The verdict stays “{before}”."
     return sentence + f"The verdict would change from “{before}” to “{after}”."

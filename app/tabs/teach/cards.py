@@ -13,12 +13,11 @@ from app.jobs.job import LIVE, Job
 from app.photograph import small_picture
 from app.viewer import data_uri
 from ltad.inspection.pictures import THRESHOLDS, overlay
-from ltad.judging.calibration import ENOUGH
 from ltad.photos.frame import map_to_image
 from ltad.photos.pile import Refusal
 from ltad.training.adaptation import FEWEST
 from ltad.training.check import Checked, DataCheck
-from ltad.words import left_out, percent, spoken
+from ltad.words import counted, left_out, percent, spoken
 
 SIDE = 256  # pixels of the picture of a running training
 WIDTH, HEIGHT, LEFT, BOTTOM = 460, 180, 34, 18  # the curve's drawing, in its own units
@@ -44,21 +43,14 @@ HEADLINES = {
 }
 
 
-def check_card(check: DataCheck, refused: Sequence[Refusal]) -> str:
-    """What was found, how much can be promised, and what cannot be read."""
+def check_card(check: DataCheck, refused: Sequence[Refusal], promise: str) -> str:
+    """What was found, what will stand behind the threshold (an element that says so), and what cannot be read."""
     count = len(check.photographs)
-    said = [f"{count} photograph{'' if count == 1 else 's'} to learn from."]
+    said = [f"{counted(count, 'photograph')} to learn from."]
     if not check.is_enough:
         said.append(f"At least {FEWEST} are needed: add some.")
     else:
-        said.append(
-            "Each is judged by a model that has not seen it. The threshold is made of these scores and of what other "
-            "classes score."
-            if count < ENOUGH
-            else "Each is judged by a model that has not seen it, and the threshold is made of these scores alone."
-        )
-        if count < ENOUGH:
-            said.append(f"From {ENOUGH} photographs on it is the class's own.")
+        said.append(f"Each is judged by a model that has not seen it. {promise}")
     odd = [c for c in check.photographs if c.remarks]
     rows = "".join(f"<li>{_remark(c)}</li>" for c in odd)
     broken = "".join(f"<li>{escape(left_out(*refusal))}</li>" for refusal in refused)
@@ -67,6 +59,11 @@ def check_card(check: DataCheck, refused: Sequence[Refusal]) -> str:
         f'<section class="card check" role="status"><h3>What was found</h3><p>{" ".join(said)}</p>{looked}'
         f"{f'<ul>{broken}</ul>' if broken else ''}</section>"
     )
+
+
+def time_note(seconds: float) -> str:
+    """How long a training will take, once its turn has come."""
+    return f'<div class="card"><p class="quiet">It will take about {_minutes(seconds)} on this machine.</p></div>'
 
 
 def _remark(checked: Checked) -> str:
@@ -109,7 +106,7 @@ def _told(job: Job, before: int) -> str:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _curve(losses: Sequence[tuple[int, float]], steps: int) -> str:
@@ -149,8 +146,11 @@ def _shown(photograph: Path) -> Image.Image:
     return small_picture(photograph, SIDE)
 
 
-def changes_card(changes: dict[str, Any]) -> str:
-    """What a training changed: the class's scores before and after, and what became of the others."""
+def changes_card(changes: dict[str, Any], promise: str) -> str:
+    """What a training changed: the class's scores before and after, and what became of the others.
+
+    promise: an element that says what stands behind the class's threshold.
+    """
     before, after = changes["before"], changes["after"]
     name = escape(spoken(changes["class"]))
     rows = [("recognised", "recognised"), ("false_alarms", "good ones over the threshold")]
@@ -158,7 +158,7 @@ def changes_card(changes: dict[str, Any]) -> str:
     rows += [("image_auroc", "image AUROC")] if after["image_auroc"] is not None else []
     rows += [("pixel_auroc", "pixel AUROC")] if after["pixel_auroc"] is not None else []
     cells = "".join(
-        f'<tr><th scope="row">{title}</th><td>{percent(before[key])}</td><td>{percent(after[key])}</td></tr>'
+        f'<tr><th scope="row">{title}</th><td>{_share(before, key)}</td><td>{_share(after, key)}</td></tr>'
         for key, title in rows
     )
     judged = "as the class that it took them for" if changes["is_new"] else "as this class"
@@ -167,8 +167,14 @@ def changes_card(changes: dict[str, Any]) -> str:
         f'<table class="figures"><thead><tr><th scope="col">per cent</th><th scope="col">before</th>'
         f'<th scope="col">after</th></tr></thead><tbody>{cells}</tbody></table>'
         f'<p class="quiet">Before, the photographs were judged {judged}. After, each good one was judged by a model '
-        f"that had not seen it.</p></section>{_others(changes['others'])}"
+        f'that had not seen it.</p><p class="quiet">{promise}</p></section>{_others(changes["others"])}'
     )
+
+
+def _share(side: dict[str, Any], key: str) -> str:
+    """A figure in per cent; of what was counted, how many it is of how many, too."""
+    scores = {"false_alarms": side["good"], "found": side["defective"]}.get(key)
+    return percent(side[key]) + (f" ({sum(s > 1 for s in scores)}/{len(scores)})" if scores else "")
 
 
 def _strips(before: dict[str, Any], after: dict[str, Any]) -> str:

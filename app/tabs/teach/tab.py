@@ -14,9 +14,9 @@ from app.limits import CHECKS, MAX_MINUTES, UPLOAD_SECONDS
 from app.photograph import Photograph, pictures_to_click, small_picture
 from app.predictors import Predictors
 from app.space import forgets
-from app.tabs.teach.cards import changes_card, check_card, job_card
+from app.tabs.teach.cards import changes_card, check_card, job_card, time_note
 from app.texts import say
-from app.viewer import inspection
+from app.viewer import inspection, promise, promise_of_images
 from ltad.deploy.hub import push
 from ltad.errors import HubError, ImageError, JobError
 from ltad.foundation.features import Encoder
@@ -105,6 +105,7 @@ def build(
                 leave_out = gr.Dropdown(
                     [], multiselect=True, label=say("leave_out"), info=say("leave_out_info"), elem_id="teach-leave-out"
                 )
+                lasting = gr.HTML(elem_id="teach-lasting", apply_default_css=False)
                 train = gr.Button(say("train"), variant="primary", elem_id="teach-train")
     with gr.Column(visible=False) as training:
         gr.Markdown(say("teach_training"))
@@ -136,7 +137,9 @@ def build(
                 sent = gr.Markdown()
 
     @told_plainly
-    def look_at(files: list[str] | None, defective: list[str] | None, parent: str, before: Upload | None) -> list[Any]:
+    def look_at(
+        files: list[str] | None, defective: list[str] | None, parent: str, minutes: float, before: Upload | None
+    ) -> list[Any]:
         _close(before)
         folder = TemporaryDirectory(prefix="ltad-teach-")
         good, bad = (
@@ -149,16 +152,23 @@ def build(
         bad = bad.with_masks().readable()
         store = FeatureFolder(Path(folder.name, "features"))
         check = check_photographs(good.good(), Encoder(predictors.get(parent).foundation, store), quiet)
-        upload = Upload(check, bad, folder)
+        upload, card = Upload(check, bad, folder), predictors.card(parent)
         choices = [(_label(c.name, c.remarks), i) for i, c in enumerate(check.photographs)]
         shown = [(small_picture(c.photograph.path, THUMB), _label(c.name, c.remarks)) for c in check.photographs]
         return [
             upload,
-            check_card(check, (*check.refused, *bad.refused)),
+            check_card(check, (*check.refused, *bad.refused), promise_of_images(card, len(check.photographs))),
             shown,
             gr.Dropdown(choices=choices, value=[]),
+            how_long(upload, parent, minutes),
             gr.Column(visible=check.is_enough),
         ]
+
+    def how_long(upload: Upload | None, parent: str, minutes: float) -> str:
+        if upload is None:
+            return ""
+        good, bad = len(upload.check.photographs), len(upload.defective.photographs)
+        return time_note(jobs.seconds(minutes, good, bad, predictors.card(parent)))
 
     def toggle(left_out: list[int], event: gr.SelectData) -> list[int]:
         return [i for i in left_out if i != event.index] if event.index in left_out else [*left_out, event.index]
@@ -204,7 +214,8 @@ def build(
         if is_done:
             gallery = [(small_picture(path, THUMB), kind) for path, kind in jobs.photographs(job_id)[:SHOWN]]
             archive = gr.DownloadButton(value=str(jobs.archive(job_id)))
-            after = [changes_card(jobs.changes(job_id)), gallery, archive, *pickers_with(ids)]
+            told = promise(predictors.card(job.name), job.class_name)
+            after = [changes_card(jobs.changes(job_id), told), gallery, archive, *pickers_with(ids)]
         return [
             job_card(job, jobs.place(job_id), photograph),
             gr.Timer(active=is_live),
@@ -243,7 +254,9 @@ def build(
     apart: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "teach", "concurrency_limit": CHECKS}
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [state, timer, cancel, resume, results, changes, taught, download, *pickers]
-    check.click(look_at, [files, defective, parent, upload], [upload, found, pictures, leave_out, checked], **apart)
+    looked_at = [upload, found, pictures, leave_out, lasting, checked]
+    check.click(look_at, [files, defective, parent, minutes, upload], looked_at, **apart)
+    minutes.release(how_long, [upload, parent, minutes], lasting, **hidden)
     pictures.select(toggle, leave_out, leave_out, **hidden)
     begun = train.click(
         begin,

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from app.jobs.job import Job
+from app.jobs.pace import MEASURED, remembered
 from app.jobs.queue import Jobs
 from ltad.foundation import FoundationModel
 from ltad.inspection.predictor import Predictor
@@ -64,6 +65,9 @@ def test_a_job_leaves_a_checkpoint_and_says_what_it_changed(
     with ZipFile(jobs.archive(done.id)) as archive:
         assert f"{done.name}/model.safetensors" in archive.namelist()
         assert done.id not in archive.read(f"{done.name}/config.json").decode()
+    assert jobs.changes_of(done.name) == changes and jobs.changes_of("toy") is None
+    took = remembered(jobs.root.with_name(f"{jobs.root.name}.pace.json"))
+    assert all(took[kind] != MEASURED[kind] for kind in ("start", "copies", "between", "phase2", "measure", "end"))
     card = jobs.card(done.name)
     assert card and card.class_names[-1] == "ring_s"
     assert jobs.card("toy") is None and jobs.card(f"../{done.name}") is None and jobs.card("*" + done.name[1:]) is None

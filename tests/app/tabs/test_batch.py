@@ -103,7 +103,7 @@ def test_everything_that_is_taken_away_is_judged_at_the_chosen_rate(
 
 
 def test_the_report_holds_every_photograph_and_asks_nobody(batch: Batch) -> None:
-    report = batch.report()
+    report = batch.report(0.12)
     assert report.count("data:image/jpeg;base64,") >= 2 * 3
     assert "http://" not in report.replace("http://www.w3.org/2000/svg", "") and "https://" not in report
 
