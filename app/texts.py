@@ -31,7 +31,6 @@ TEXTS = {
     "stop": ("Stop", "停止"),
     "take_away": ("Take away", "导出"),
     "make_file": ("Make the file", "生成文件"),
-    "file": ("File", "文件"),
     "made_up": (
         "Nobody told the model what the products are called. For each class it learned a **pseudo class name**: a few "
         "vectors that stand in its prompts where a word would stand, such as “a photo of a flawless ___”. Here is what "

@@ -50,7 +50,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
                 )
                 export = gr.Button(say("make_file"), elem_id="batch-export")
             rate = gr.Number(visible=False)
-            made = gr.File(label=say("file"), visible=False, elem_id="batch-made")
+            made = gr.File(show_label=False, visible=False, elem_id="batch-made")
         with gr.Column(scale=5, min_width=320):
             shown = gr.HTML(CHOOSE, elem_id="batch-shown", apply_default_css=False)
 
