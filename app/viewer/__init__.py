@@ -21,7 +21,19 @@ from ltad.judging.calibration import BORDERLINE
 from ltad.judging.regions import REGION_GRID
 
 HERE = Path(__file__).parent
-SCRIPTS = ("judge.js", "map.js", "words.js", "cards.js", "settings.js", "viewer.js", "inspection.js", "batch.js")
+SCRIPTS = (
+    "judge.js",
+    "map.js",
+    "words.js",
+    "cards.js",
+    "sentences.js",
+    "translate.js",
+    "settings.js",
+    "viewer.js",
+    "inspection.js",
+    "batch.js",
+    "toasts.js",
+)
 STYLE = HERE / "viewer.css"
 REPORT_STYLE = HERE / "report.css"  # what a page without Gradio needs beside it
 PHOTO_SIDE = 4096  # pixels; larger photographs are sent smaller, the numbers are made from the whole

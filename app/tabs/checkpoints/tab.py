@@ -6,8 +6,9 @@ import gradio as gr
 
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, thumbnails
+from app.fields import checked, needed
 from app.limits import AT_ONCE
-from app.photograph import small_photograph
+from app.photograph import NO_PHOTOGRAPH, small_photograph
 from app.predictors import Predictors
 from app.tabs.checkpoints.cards import checkpoint_cards, difference_card, family
 from app.texts import say
@@ -19,6 +20,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where checkpoints are chosen. What is measured is read when it is opened."""
     names, shown = predictors.names(), predictors.first()
     cards = [predictors.card(name) for name in names]
+    gr.Markdown(say("long_tail"), elem_id="long-tail")
     deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
     gr.HTML(family(cards), elem_id="family", apply_default_css=False)
     gr.Markdown(say("two"))
@@ -51,7 +53,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     @told_plainly
     def compare(path: str | None, first: str, second: str) -> list[str]:
         if path is None:
-            raise ImageError("There is no photograph yet: drop one or click an example.")
+            raise ImageError(NO_PHOTOGRAPH)
         one, two = (predictors.get(name) for name in (first, second))
         a, b = one.predict(path), two.predict(path)
         return [difference_card(a, b), inspection(a), inspection(b)]
@@ -68,5 +70,6 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     tab.select(show_deck, None, deck, api_visibility="private")
     first.change(choose_first, first, gallery, api_visibility="private")
     gallery.select(choose_example, first, photo, api_visibility="private")
-    gr.on([run.click, photo.input], compare, [photo, first, second], [difference, left, right], **private)
+    asked, validator = [photo, first, second], checked(needed(NO_PHOTOGRAPH), None, None)
+    gr.on([run.click, photo.input], compare, asked, [difference, left, right], validator=validator, **private)
     return [first, second]
