@@ -14,6 +14,11 @@ const SENTENCES = [
   ["Clear", "清除"],
   ["Share", "分享"],
   ["Remove this file", "移除此文件"],
+  ["Remove Image", "移除图像"],
+  ["Fullscreen", "全屏"],
+  ["In queue: {#} of {#}", "排队：{#} / {#}"],
+  ["common.complete", "完成"], // what Gradio's own Chinese lacks
+  ["common.upload", "上传"],
   // examples
   ["{} (tail)", "{}（尾部）"],
   ["{}: {}", "{}：{}"],

@@ -26,7 +26,7 @@ const OWN = ".notes, .reason"; // the server's, within what was made in this lan
 const AS_THEY_ARE = ".near, [lang=en], ltad-inspection, ltad-batch"; // words of the vocabulary, licences; what was made so
 const TRANSLATED = [
   ".card, #about, #verdicts, #teach-sent, #teach-leave-out",
-  "[data-testid=image] .wrap, .caption-label, .validation-error, .toast-body",
+  "[data-testid=image] .wrap, [data-testid=status-tracker], [aria-live], .caption-label, .validation-error, .toast-body",
   OWN,
 ].join();
 const ATTRIBUTES = ["title", "aria-label", "alt", "placeholder"];

@@ -23,7 +23,8 @@ NOT_SAID = re.compile(r"[^A-Za-z]*|[\w.:-]+|.*\{\}[^A-Za-z]*\{\}[^A-Za-z]*")  # 
 def pairs() -> dict[str, str]:
     """The English and the Chinese side of everything that the server says."""
     lines = "".join((HERE / name).read_text(encoding="utf-8") for name in ("cards.js", "sentences.js")).splitlines()
-    return dict(json.loads(line.strip().rstrip(",")) for line in lines if line.strip().startswith('["'))
+    found = (re.match(r"\s*(\[.*\]),", line) for line in lines)
+    return dict(json.loads(pair[1]) for pair in found if pair)
 
 
 def template(node: ast.expr) -> str:
