@@ -59,6 +59,7 @@ function translateWithin(node) {
 }
 
 if (WORDS === CHINESE) {
+  translateWithin(document.documentElement); // what came before this script
   new MutationObserver((changes) => {
     for (const { type, target, attributeName, addedNodes } of changes) {
       if (type === "characterData") translateText(target);
