@@ -16,6 +16,8 @@ from ltad.errors import LTADError
 
 logger = logging.getLogger(__name__)
 
+TOLD = 12.0  # seconds that a refusal stays, unless something succeeds before
+
 NOT_UPLOADED = (
     "This path is of no file that was uploaded here, and no other is read. Upload the file, and send the path that the "
     "upload answers."
@@ -51,14 +53,14 @@ class Page(gr.Blocks):
         try:
             taken = await super().preprocess_data(block_fn, inputs, *arguments, **options)
             if not all(is_http_url_like(path) or Path(path).exists() for path in _paths(inputs)):
-                raise gr.Error(GONE, duration=None, print_exception=False)
+                raise gr.Error(GONE, duration=TOLD, print_exception=False)
             return taken
         except gr.Error:
             raise
         except Exception as error:
             logger.warning("/%s was sent what it does not take: %s", block_fn.api_name, error)
             said = _what_was_wrong(error, block_fn, inputs)
-            raise gr.Error(said, duration=None, print_exception=False) from error
+            raise gr.Error(said, duration=TOLD, print_exception=False) from error
 
     async def process_api(self, *arguments: Any, **options: Any) -> Any:
         """Answer a call."""
@@ -95,7 +97,7 @@ def _plain() -> Iterator[None]:
     except gr.Error:  # which is a ValueError
         raise
     except (LTADError, ValueError) as error:
-        raise gr.Error(str(error), duration=None, print_exception=False) from error
+        raise gr.Error(str(error), duration=TOLD, print_exception=False) from error
     except Exception as error:
         raise _unexpected() from error
 
@@ -103,4 +105,4 @@ def _plain() -> Iterator[None]:
 def _unexpected() -> gr.Error:
     """What a visitor is told of the error that is being handled; the log has the rest."""
     logger.exception("unexpected error")
-    return gr.Error("Something unexpected went wrong; the log has the details.", print_exception=False)
+    return gr.Error("Something unexpected went wrong; the log has the details.", duration=TOLD, print_exception=False)

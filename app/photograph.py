@@ -11,6 +11,8 @@ from app.answers import in_a_new_file
 from app.texts import say
 from ltad.photos.decode import open_photo
 
+NO_PHOTOGRAPH = "There is no photograph yet: drop one or click an example."
+
 
 class Photograph(gr.Image):
     """An image that comes as the path of the uploaded file, untouched and unopened, and is shown from a new file.

@@ -30,18 +30,32 @@ TEXTS = {
     "inspect_all": ("Inspect all", "全部检测"),
     "stop": ("Stop", "停止"),
     "take_away": ("Take away", "导出"),
+    "html_report": ("HTML report", "HTML 报告"),
+    "csv": ("CSV table", "CSV 表格"),
+    "json": ("JSON reports", "JSON 报告"),
+    "maps": ("Maps (16-bit PNG)", "异常图（16 位 PNG）"),
     "make_file": ("Make the file", "生成文件"),
-    "file": ("File", "文件"),
     "made_up": (
-        "Nobody told the model what the products are called. For each class it learned a **pseudo class name**: a few "
-        "vectors that stand in its prompts where a word would stand, such as “a photo of a flawless ___”. Here is what "
-        "can be said of them.",
-        "没有人告诉模型产品叫什么。它为每个类别学习了一个**伪类别名称**：几个向量，在提示语中占据单词的位置，"
+        "Nobody told the model what the products are called. The classes beside it, such as “bottle cap”, were named "
+        "by the people who sorted the training photographs into folders; to the model they are numbers. For each it "
+        "learned a **pseudo class name**: a few vectors that stand in its prompts where a word would stand, such as “a "
+        "photo of a flawless ___”. Here is what can be said of them.",
+        "没有人告诉模型产品叫什么。列表中的类别名（如“bottle cap”）由把训练照片分入各文件夹的人所起；"
+        "对模型来说它们只是编号。它为每个类别学习了一个**伪类别名称**：几个向量，在提示语中占据单词的位置，"
         "例如“a photo of a flawless ___”。这里列出对它们所能说的一切。",
     ),
     "word_title": ("## How would a word do?", "## 换成一个单词会怎样？"),
     "word": ("Your word for it", "您对它的称呼"),
     "compare": ("Compare", "比较"),
+    "long_tail": (
+        "In a long tail some products, the **head**, have many training images, and others, the **tail**, have few. "
+        "The level says how few: in **exp100** the images grow fewer from class to class, down to a hundredth; in "
+        "**step100** half of the classes keep a hundredth; **none** leaves the data as they are. **AUROC** says how "
+        "surely a defective part, or pixel, scores higher than a good one: 100 is always, 50 is chance.",
+        "在长尾数据中，一些产品（**头部**）训练图像很多，其他产品（**尾部**）很少。不平衡程度说明少到什么地步："
+        "**exp100** 中图像逐类递减，直至百分之一；**step100** 中一半类别只保留百分之一；**none** 表示数据保持原样。"
+        "**AUROC** 表示有缺陷的零件（或像素）得分高于合格品的把握：100 为总是如此，50 为随机。",
+    ),
     "two": (
         "## Two checkpoints, one photograph\nThe same products, learned from fewer and fewer images of the tail: "
         "choose two and see what that does.",
@@ -51,10 +65,10 @@ TEXTS = {
     "second": ("Second", "第二个"),
     "teach": ("Teach", "教学"),
     "teach_intro": (
-        "Teach a checkpoint a product of your own from 4 to 200 photographs of good ones. It learns in the background, "
-        "a few minutes, and keeps what it knows. You may close the page: this browser finds the training again. "
+        "Teach a checkpoint a product of your own from 4 to 200 photographs of good ones. It learns in the background "
+        "and keeps what it knows. You may close the page: this browser finds the training again. "
         "Photographs and checkpoint are deleted after two days.",
-        "用 4 到 200 张合格品照片，教检查点认识您自己的产品。训练在后台进行，只需几分钟，且不会忘记已学的内容。"
+        "用 4 到 200 张合格品照片，教检查点认识您自己的产品。训练在后台进行，且不会忘记已学的内容。"
         "可以关闭页面：本浏览器会再次找到该训练。照片和检查点两天后删除。",
     ),
     "forgets": (

@@ -45,7 +45,9 @@ def pytest_configure() -> None:
         torch.set_num_threads(1)
 
 
-LONGEST = ("test_readme.py", "test_browser.py", "test_worker.py", "test_teach_browser.py")  # begun first, end together
+LONGEST = (  # begun first, end together
+    "test_readme.py", "test_browser.py", "test_worker.py", "test_teach_browser.py", "test_words_browser.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,6 @@ Whoever knows a job's id, which cannot be guessed, may look at it and change it.
 
 import logging
 import os
-import re
 import secrets
 import shutil
 import threading
@@ -21,6 +20,7 @@ from app.jobs import worker
 from app.jobs.folders import JobFolders, bytes_of, store
 from app.jobs.job import DEFECTIVE, FEATURES, LIVE, PHOTOGRAPHS, START, Job
 from app.jobs.pace import Pace, learning_of, remembered, work_of
+from app.jobs.product import class_name_of, folder_of
 from app.limits import (
     FREE_BYTES,
     KEPT_BYTES,
@@ -116,14 +116,13 @@ class Jobs(JobFolders):
     ) -> Job:
         """Take a job and give it; JobError where it cannot be taken.
 
+        class_name: what the product is called, see ``class_name_of``.
         good: photographs to learn from, and what of them is left out. parent: the folder of the checkpoint to start
         from. word: from which the name starts. defective: only to measure with, each with its mask. features: the
         folder where those of the photographs are kept that were encoded already.
         """
-        name = class_name.strip()
+        name = class_name_of(class_name)
         photographs, spoilt = good.photographs, defective.photographs
-        if not re.fullmatch(r"[\w][\w .-]{0,39}", name):
-            raise JobError("The product needs a name of 1 to 40 letters, digits, spaces, dots, hyphens or underscores.")
         if not 0 < minutes <= MAX_MINUTES:
             raise JobError(f"A training may take up to {MAX_MINUTES:.0f} minutes; {minutes:g} were asked for.")
         if len(photographs) < FEWEST:
@@ -143,7 +142,7 @@ class Jobs(JobFolders):
         job = Job(
             id=secrets.token_urlsafe(16),
             checkpoint=parent.name,
-            class_name=name.replace(" ", "_"),
+            class_name=name,
             minutes=minutes,
             photographs=len(photographs),
             created=time.time(),
@@ -152,8 +151,7 @@ class Jobs(JobFolders):
             left_out=[left_out(*refusal) for refusal in (*good.refused, *defective.refused)],
         )
         folder = self.folder(job.id)
-        plain = job.class_name.replace(".", "_")  # on Windows “nul.x” would be no folder, but a device
-        job = replace(job, output=str(folder / f"{plain}-{secrets.token_hex(8)}"))
+        job = replace(job, output=str(folder / f"{folder_of(name)}-{secrets.token_hex(8)}"))
         with self._changed:
             self._refuse_in_a_full_queue()
             try:

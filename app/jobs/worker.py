@@ -25,12 +25,12 @@ Process = subprocess.Popen[str]
 def command(job: Job, folder: Path) -> list[str]:
     """What the process runs; all paths are relative, as the command stands in the card that it writes."""
     words = [sys.executable, "-m", "ltad", "adapt", "--json", "--resume", "--checked", "--minutes", str(job.minutes)]
-    words += ["--images", PHOTOGRAPHS, "--checkpoint", job.checkpoint, "--class-name", job.class_name]
+    words += ["--images", PHOTOGRAPHS, "--checkpoint", job.checkpoint, f"--class-name={job.class_name}"]
     words += ["--output", job.name, "--report", CHANGES, "--features", FEATURES]
     if (folder / DEFECTIVE).is_dir():
         words += ["--defective", DEFECTIVE]
     if word := (folder / START).read_text(encoding="utf-8"):
-        words += ["--start", word]
+        words += [f"--start={word}"]
     return words
 
 

@@ -9,8 +9,10 @@ import gradio as gr
 from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
 from app.examples import example_at, example_gallery, examples_for, judged_before, thumbnails
+from app.fields import checked, needed
+from app.glossary import explain_all, explained
 from app.limits import AT_ONCE
-from app.photograph import Photograph
+from app.photograph import NO_PHOTOGRAPH, Photograph
 from app.predictors import Predictors
 from app.texts import say
 from app.viewer import inspection, inspection_element
@@ -69,7 +71,7 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
     @told_plainly
     def judge_as_each(path: str | None, checkpoint: str) -> str:
         if path is None:
-            raise ImageError("There is no photograph yet: drop one first.")
+            raise ImageError(NO_PHOTOGRAPH)
         return verdict_table(predictors.get(checkpoint).judge_as_each(path))
 
     @told_plainly
@@ -106,7 +108,9 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
     ):
         judged.success(js=SHOW_RESULT)
         judged.failure(js="() => ['', null]", outputs=outputs, api_visibility="private")  # no verdict of another one
-    as_each.click(judge_as_each, [photo, checkpoint], verdicts, **private)
+    as_each.click(
+        judge_as_each, [photo, checkpoint], verdicts, validator=checked(needed(NO_PHOTOGRAPH), None), **private
+    )
     gr.on([photo.change, checkpoint.change], js="() => ''", outputs=verdicts, api_visibility="private")
     return photo, [checkpoint]
 
@@ -131,10 +135,10 @@ def about_checkpoint(predictors: Predictors, checkpoint: str | None) -> str:
         return _about_taught(card, card.parent, predictors.changes(checkpoint))
     counts = sorted((c.n_train for c in card.classes), reverse=True)
     figures = in_words(card.metrics["mean"] if card.metrics else None)
-    imbalance = "" if card.data.imbalance == "none" else f" ({card.data.imbalance})"
+    imbalance = "" if card.data.imbalance == "none" else f" ({explained(card.data.imbalance)})"
     return (
         f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images{imbalance}. "
-        f"Image AUROC on its test images, per cent: {figures}."
+        f"Image {explained('AUROC')} on its test images, per cent: {explain_all(figures)}."
     )
 
 

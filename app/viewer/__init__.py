@@ -26,12 +26,15 @@ SCRIPTS = (
     "map.js",
     "words.js",
     "cards.js",
+    "sentences.js",
+    "translate.js",
     "settings.js",
     "promise.js",
     "viewer.js",
     "inspection.js",
     "batch.js",
     "page.js",
+    "toasts.js",
 )
 STYLE = HERE / "viewer.css"
 REPORT_STYLE = HERE / "report.css"  # what a page without Gradio needs beside it

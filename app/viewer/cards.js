@@ -1,9 +1,8 @@
-// What the server writes in English, for who reads Chinese: the cards of names, checkpoints and trainings. A pair is
-// what a piece of text is and what it becomes; {} stands for what changes, in the same order on both sides.
+// What the server writes in English on its cards, for who reads Chinese: see translate.js.
 
 const CARDS = [
   ["Drop or paste a photograph, or click to choose one", "拖入或粘贴照片，或点击选择"],
-  ["PNG, JPEG, WebP, BMP, TIFF, GIF, HEIC, AVIF, JPEG 2000 or PPM; up to {} MB and {} megapixels", "PNG、JPEG、WebP、BMP、TIFF、GIF、HEIC、AVIF、JPEG 2000 或 PPM；不超过 {} MB、{} 百万像素"],
+  ["Drop or paste a photograph, or click to choose one {}; up to {#} MB and {#} megapixels", "拖入或粘贴照片，或点击选择 {}；不超过 {#} MB、{#} 百万像素"],
   ["Class", "类别"],
   ["Similarity", "相似度"],
   ["Score", "分数"],
@@ -29,7 +28,20 @@ const CARDS = [
   ["threshold", "阈值"],
   // the line below the checkpoint
   ["{} classes", "{} 个类别"],
-  ["with {} down to {} training images ({}). Image AUROC on its test images, per cent: {}.", "训练图像 {} 至 {} 张（{}）。测试图像上的图像级 AUROC（百分比）：{}。"],
+  ["with {#} down to {#} training images (", "训练图像 {#} 至 {#} 张（"],
+  ["). Image", "）。图像级"],
+  ["with {#} down to {#} training images. Image", "训练图像 {#} 至 {#} 张。图像级"],
+  ["on its test images, per cent: all {#},", "（测试图像，百分比）：全部 {#}，"],
+  ["on its test images, per cent: not measured.", "（测试图像）：未测量。"],
+  ["{#},", "{#}，"],
+  ["{#}.", "{#}。"],
+  ["No checkpoint is here yet. Train one with", "这里还没有检查点。训练一个："],
+  // the glossary
+  ["How surely a defective one scores higher than a good one: 100 is always, 50 is chance.", "有缺陷者得分高于合格者的把握：100 为总是如此，50 为随机。"],
+  ["The classes with many training images.", "训练图像多的类别。"],
+  ["The classes with few training images.", "训练图像少的类别。"],
+  ["Class by class fewer training images, down to 1 in {} of the first class's.", "训练图像逐类递减，直至第一类的 1/{}。"],
+  ["Half of the classes keep 1 in {} of the first class's training images.", "一半类别只保留第一类训练图像的 1/{}。"],
   // names
   ["The names that it made up", "模型自己起的名称"],
   ["Nearest words of each token", "每个词元最近的单词"],
@@ -49,6 +61,14 @@ const CARDS = [
   ["alike,", "相似，"],
   ["opposed, no colour: nothing in common. Where two names are alike, an image that fits one fits the other, too.", "相反，无色：毫无共同之处。若两个名称相似，符合其一的图像也符合另一个。"],
   ["Where names and images lie", "名称与图像的位置"],
+  ["Cosine similarity between the learned names", "所学名称之间的余弦相似度"],
+  ["the same", "相同"],
+  ["{} and {}: {#}", "{}和{}：{#}"],
+  ["Names and images in a plane", "平面中的名称与图像"],
+  ["Each learned name joined to the mean of its training images", "每个所学名称与其训练图像的均值相连"],
+  ["{}, {}, {} training images: name and images {#} alike", "{}，{}，{} 张训练图像：名称与图像的相似度 {#}"],
+  ["the photograph", "照片"],
+  ["Nearest words", "最近的单词"],
   ["learned name", "所学名称"],
   ["mean of its training images", "其训练图像的均值"],
   ["the photograph below", "下方的照片"],
@@ -70,24 +90,31 @@ const CARDS = [
   ["Scores grow with abnormality. No name enters the reconstruction, so it is the same in both. What is normal was measured with the learned name: a word that moves all patches alike moves the semantic score of good parts, too. Try a good part and a defective one.", "分数随异常程度增大。重建不使用名称，因此两者相同。正常值是用所学名称测得的：若一个单词使所有图块同样移动，合格品的语义分数也会移动。请各试一个合格品和缺陷品。"],
   // checkpoints
   ["{} classes, {} down to {} training images", "{} 个类别，训练图像 {} 至 {} 张"],
+  ["{}: {} training images, {}", "{}：{} 张训练图像，{}"],
+  ["Image AUROC of head and tail over imbalance levels", "头部和尾部的图像级 AUROC 随不平衡程度的变化"],
+  ["the difference of the two maps", "两张异常图之差"],
   ["image AUROC", "图像级 AUROC"],
   ["pixel AUROC", "像素级 AUROC"],
+  ["image", "图像级"],
+  ["pixel", "像素级"],
+  [", changed harmlessly", "（无害变化后）"],
+  ["{}, imbalance", "{}，不平衡程度"],
+  ["{}, imbalance {}", "{}，不平衡程度 {}"],
   ["false alarms", "误报"],
   ["defects found", "检出的缺陷"],
-  ["image AUROC, changed harmlessly", "图像级 AUROC（无害变化后）"],
   ["false alarms, changed harmlessly", "误报（无害变化后）"],
   ["defects found, changed harmlessly", "检出的缺陷（无害变化后）"],
   ["Strangers taken for a known product: {} % ({} to {}), mean over {} products.", "被当作已知产品的陌生产品：{} %（{} 至 {}），{} 种产品的平均。"],
-  ["{} to {}", "{} 至 {}"],
+  ["{#} to {#}", "{#} 至 {#}"],
   ["Image AUROC, pixel AUROC, false alarms, defects found: not measured.", "图像级 AUROC、像素级 AUROC、误报、检出的缺陷：未测量。"],
   ["Data", "数据"],
-  ["{}, imbalance {}", "{}，不平衡程度 {}"],
   ["Licence of the data", "数据许可"],
   ["not stated", "未说明"],
   ["Foundation model", "基础模型"],
   ["Size", "大小"],
   ["Time", "时间"],
-  ["{} ms per image on this machine", "本机每张图像 {} 毫秒"],
+  ["{#} ms per image on {}, image tower in {}", "每张图像 {#} 毫秒，运行于 {}，图像编码器：{}"],
+  ["{} ({#} threads)", "{}（{#} 线程）"],
   ["not loaded yet", "尚未加载"],
   ["There is no data set with checkpoints of several imbalance levels.", "没有数据集拥有多个不平衡程度的检查点。"],
   ["{}: image AUROC over imbalance", "{}：图像级 AUROC 随不平衡程度的变化"],
@@ -108,8 +135,26 @@ const CARDS = [
   ["What was found", "检查结果"],
   ["{} photograph to learn from. At least {} are needed: add some.", "可学习的照片 {} 张。至少需要 {} 张：请添加。"],
   ["{} photographs to learn from. At least {} are needed: add some.", "可学习的照片 {} 张。至少需要 {} 张：请添加。"],
-  ["{} photographs to learn from. Each is judged by a model that has not seen it, and the threshold is made of these scores alone.", "可学习的照片 {} 张。每张由未见过它的模型判断，阈值只由这些分数得出。"],
-  ["{} photographs to learn from. Each is judged by a model that has not seen it. The threshold is made of these scores and of what other classes score. From {} photographs on it is the class's own.", "可学习的照片 {} 张。每张由未见过它的模型判断。阈值由这些分数和其他类别的分数得出；达到 {} 张后只由本类得出。"],
+  ["{} photographs to learn from. Each is judged by a model that has not seen it.", "可学习的照片 {} 张。每张由未见过它的模型判断。"],
+  ["It will take about {} min on this machine.", "在本机上大约需要 {} 分钟。"],
+  ["It will take about {} s on this machine.", "在本机上大约需要 {} 秒。"],
+  ["nearest: {}", "最接近：{}"],
+  [": {}, taught", "：{}，已教会"],
+  ["({#} images). {}", "（{#} 张图像）。{}"],
+  ["({#} images),", "（{#} 张图像），"],
+  ["Measured on the photographs of {}: {}.", "在“{}”的照片上测得：{}。"],
+  ["What that changed was not measured here.", "此处没有测量它带来的变化。"],
+  ["recognised {#} %, {}", "识别为本类 {#} %，{}"],
+  ["recognised {#} %", "识别为本类 {#} %"],
+  ["{#} of {#} good one over the threshold, {}", "合格品 {#} / {#} 超过阈值，{}"],
+  ["{#} of {#} good one over the threshold", "合格品 {#} / {#} 超过阈值"],
+  ["{#} of {#} good ones over the threshold, {}", "合格品 {#} / {#} 超过阈值，{}"],
+  ["{#} of {#} good ones over the threshold", "合格品 {#} / {#} 超过阈值"],
+  ["{#} of {#} defective one over the threshold, {}", "缺陷品 {#} / {#} 超过阈值，{}"],
+  ["{#} of {#} defective one over the threshold", "缺陷品 {#} / {#} 超过阈值"],
+  ["{#} of {#} defective ones over the threshold, {}", "缺陷品 {#} / {#} 超过阈值，{}"],
+  ["{#} of {#} defective ones over the threshold", "缺陷品 {#} / {#} 超过阈值"],
+  ["image AUROC {#}", "图像级 AUROC {#}"],
   ["Look at these, and leave out what does not belong:", "请查看以下照片，去掉不属于的："],
   ["{}, from {}", "{}，源自 {}"],
   ["Waiting", "等待中"],
@@ -118,6 +163,25 @@ const CARDS = [
   ["It failed", "失败"],
   ["Cancelled", "已取消"],
   ["Interrupted", "已中断"],
+  ["{} {#}/{#}; about {} left.", "{} {#}/{#}；约剩 {}。"],
+  ["{} {#}/{#}.", "{} {#}/{#}。"],
+  ["{#} s", "{#} 秒"],
+  ["{#} min", "{#} 分钟"],
+  ["{} (to judge one half)", "{}（用于判断一半）"],
+  ["{} (to judge the other half)", "{}（用于判断另一半）"],
+  ["Starting.", "正在开始。"],
+  ["Looking at the photographs", "查看照片"],
+  ["Encoding the photographs", "编码照片"],
+  ["Copying the photographs, a little changed", "复制照片并稍作改变"],
+  ["Learning the name", "学习名称"],
+  ["Teaching the generator", "训练生成器"],
+  ["Learning what is normal", "学习什么是正常"],
+  ["Measuring before and after", "测量训练前后"],
+  ["Measuring the other classes", "测量其他类别"],
+  ["steps done", "已完成的步数"],
+  ["Loss over the steps", "损失随步数的变化"],
+  ["one of the photographs with the error of its reconstruction", "一张照片及其重建误差"],
+  ["Scores before and after, in thresholds", "训练前后的分数，以阈值为单位"],
   ["It is the next.", "下一个就是它。"],
   ["{} training before it.", "前面还有 {} 个训练。"],
   ["{} trainings before it.", "前面还有 {} 个训练。"],
@@ -141,46 +205,3 @@ const CARDS = [
   ["Rebuilt: the error on images that the generator draws of the class, as a multiple of what it was: over 1 something was lost, and below it replay has trained on such images. Recognised: whether the mean of its training images still finds its own name.", "重建：在生成器为该类生成的图像上的误差与原来之比：大于 1 表示有所遗忘，小于 1 是因为回放时训练过此类图像。识别：其训练图像的均值是否仍对应自己的名称。"],
   ["Rebuilt: the error on images that the generator draws of the class, as a multiple of what it was: over 1 something was lost, and below it replay has trained on such images. Recognised: whether the mean of its training images still finds its own name. Image AUROC, and images taken for their own class: on some of the demo factory's test images.", "重建：在生成器为该类生成的图像上的误差与原来之比：大于 1 表示有所遗忘，小于 1 是因为回放时训练过此类图像。识别：其训练图像的均值是否仍对应自己的名称。图像级 AUROC 和识别为自身的图像：在演示工厂的部分测试图像上。"],
 ];
-
-/** Give the translation of a piece of text, or the text itself where there is none. */
-const translated = (() => {
-  const plain = new Map(CARDS.filter(([from]) => !from.includes("{}")));
-  const open = CARDS.filter(([from]) => from.includes("{}")).sort(([a], [b]) => b.length - a.length); // the closest first
-  const patterns = open.map(([from, to]) => {
-    const parts = from.split("{}").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    return [new RegExp(`^${parts.join("(.+?)")}$`, "s"), to];
-  });
-  return (text) => {
-    if (plain.has(text)) return plain.get(text);
-    for (const [pattern, to] of patterns) {
-      const found = text.match(pattern);
-      if (found) return found.slice(1).reduce((said, part) => said.replace("{}", () => plain.get(part) ?? part), to);
-    }
-    return text;
-  };
-})();
-
-const TRANSLATED = ".card, #about, #verdicts, [data-testid=image] .wrap";
-const AS_THEY_ARE = ".near, ltad-inspection, ltad-batch"; // words of the vocabulary; what was made in this language
-
-function translateText(node) {
-  const text = node.data.replace(/\s+/g, " ").trim();
-  const said = text && translated(text);
-  if (!said || said === text || !node.parentElement?.closest(TRANSLATED) || node.parentElement.closest(AS_THEY_ARE)) return;
-  node.data = node.data.replace(/^(\s*)[^]*?(\s*)$/, (_, before, after) => before + said + after);
-}
-
-function translateWithin(node) {
-  if (node.nodeType === Node.TEXT_NODE) translateText(node);
-  const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) translateText(walker.currentNode);
-}
-
-if (WORDS === CHINESE) {
-  new MutationObserver((changes) => {
-    for (const { type, target, addedNodes } of changes) {
-      if (type === "characterData") translateText(target);
-      else addedNodes.forEach(translateWithin);
-    }
-  }).observe(document.documentElement, { childList: true, characterData: true, subtree: true });
-}

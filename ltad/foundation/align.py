@@ -108,6 +108,11 @@ class Align(FoundationModel):
         return self._words[self.tokenizer(text, add_special_tokens=False).input_ids]
 
     @override
+    def unread_words(self, text: str) -> list[str]:
+        unknown = self.tokenizer.unk_token_id
+        return [word for word in text.split() if unknown in self.tokenizer(word, add_special_tokens=False).input_ids]
+
+    @override
     def encode_prompts(self, prompts: Sequence[Tensor]) -> Tensor:
         start, end = self._words[[self.tokenizer.cls_token_id, self.tokenizer.sep_token_id]]
         most = self.network.text_model.config.max_position_embeddings

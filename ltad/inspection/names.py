@@ -129,20 +129,34 @@ def compare_words(predictor: Predictor, source: Source, class_name: str, words: 
 def rename(predictor: Predictor, class_name: str, words: str) -> Predictor:
     """Copy a predictor, with typed words in the place of one class's learned name.
 
-    Raises ValueError for an unknown class, and for words without a text token or with too many.
+    Raises ValueError for an unknown class, and for words that ``name_tokens`` refuses.
     """
     class_id = predictor.card.class_id(class_name)
-    foundation, words = predictor.foundation, _tidy(words)
+    foundation = predictor.foundation
+    prompts = _prompts(predictor, name_tokens(foundation, words)[None])
+    model = copy.deepcopy(predictor.checkpoint.model)
+    model.name_features[class_id] = prompts.name_features(foundation)[0]
+    model.text_features[class_id] = prompts.text_features(foundation)[0]
+    return Predictor(foundation, replace(predictor.checkpoint, model=model))
+
+
+def name_tokens(foundation: FoundationModel, words: str) -> Tensor:
+    """The token embeddings of typed words, (tokens, token size).
+
+    Raises ValueError for words that the text tower cannot read, that have no token or too many.
+    """
+    words = _tidy(words)
+    if unread := foundation.unread_words(words):
+        raise ValueError(
+            f"The text tower cannot read “{' '.join(unread)}”: its vocabulary is English. Type an English word, for "
+            "instance “screw”."
+        )
     tokens = foundation.embed_words(words)
     if len(tokens) == 0:
         raise ValueError(f"“{words}” holds nothing that the text tower reads; type a word, for instance “screw”.")
     if len(tokens) > MAX_TOKENS:
         raise ValueError(f"“{words}” makes {len(tokens)} text tokens, at most {MAX_TOKENS} can be a name; type less.")
-    prompts = _prompts(predictor, tokens[None])
-    model = copy.deepcopy(predictor.checkpoint.model)
-    model.name_features[class_id] = prompts.name_features(foundation)[0]
-    model.text_features[class_id] = prompts.text_features(foundation)[0]
-    return Predictor(foundation, replace(predictor.checkpoint, model=model))
+    return tokens
 
 
 def _tidy(words: str) -> str:

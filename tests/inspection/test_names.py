@@ -185,6 +185,8 @@ def test_the_word_that_a_name_is_already_changes_nothing(given: Predictor, toy_f
         (" \n\t", "No word was given"),
         ("\u200b", "nothing that the text tower reads"),
         ("screw" * 100_000, f"500000 characters, at most {MAX_CHARACTERS}"),
+        ("药片", "cannot read “药片”"),
+        ("pill 药片 😀", "cannot read “药片 😀”"),
         ("a b c d e f g h i j k l m n o p q", "17 text tokens, at most 16"),
     ],
 )

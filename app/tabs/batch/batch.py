@@ -27,6 +27,7 @@ from ltad.photos.decode import open_photo
 from ltad.photos.gather import gather
 from ltad.photos.pile import Photograph
 
+NO_PHOTOGRAPHS = "There are no photographs. Drop some, or a ZIP archive of them."
 THUMB_SIDE = 72  # pixels, in the table
 REPORT_SIDE = 512  # pixels, in the report that is taken away
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would take a cell that begins so for a formula
@@ -74,7 +75,7 @@ class Batch:
         self.items = [Item(Photograph(name, Path()), error=reason) for name, reason in pile.refused]
         self.total = len(self._waiting) + len(self.items)
         if not self.total:
-            raise ImageError("There are no photographs. Drop some, or a ZIP archive of them.")
+            raise ImageError(NO_PHOTOGRAPHS)
         if self.total > MAX_FILES:
             raise ImageError(f"These are {self.total} files, and {MAX_FILES} can be judged at once. Drop fewer.")
 

@@ -13,9 +13,10 @@ import gradio as gr
 
 from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
+from app.fields import checked, needed
 from app.limits import AT_ONCE, UPLOAD_SECONDS
 from app.predictors import Predictors
-from app.tabs.batch.batch import Batch, batch_element
+from app.tabs.batch.batch import NO_PHOTOGRAPHS, Batch, batch_element
 from app.texts import say
 from app.viewer import inspection
 from ltad.errors import ImageError
@@ -26,7 +27,7 @@ EMPTY = '<ltad-hint data-hint="dropMany"></ltad-hint>'
 CHOOSE = '<ltad-hint data-hint="choose"></ltad-hint>'
 LISTEN = "element.addEventListener('ltad-choose', (event) => trigger('select', event.detail))"
 EVERY = 0.25  # seconds between two messages to the page
-EXPORTS = ("HTML report", "CSV", "JSON", "maps (16-bit PNG)")
+EXPORTS = {"report.html": "html_report", "results.csv": "csv", "results.json": "json", "maps.zip": "maps"}
 
 
 def build(predictors: Predictors) -> list[gr.Dropdown]:
@@ -47,11 +48,15 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             table = gr.HTML(EMPTY, elem_id="batch-table", apply_default_css=False, js_on_load=LISTEN)
             with gr.Row():
                 kind = gr.Dropdown(
-                    EXPORTS, value=EXPORTS[0], label=say("take_away"), min_width=140, elem_id="batch-kind"
+                    [(say(key), name) for name, key in EXPORTS.items()],
+                    value=next(iter(EXPORTS)),
+                    label=say("take_away"),
+                    min_width=140,
+                    elem_id="batch-kind",
                 )
                 export = gr.Button(say("make_file"), elem_id="batch-export")
             rate = gr.Number(visible=False)
-            made = gr.File(label=say("file"), visible=False, elem_id="batch-made")
+            made = gr.File(show_label=False, visible=False, elem_id="batch-made")
         with gr.Column(scale=5, min_width=320):
             shown = gr.HTML(CHOOSE, elem_id="batch-shown", apply_default_css=False)
 
@@ -86,16 +91,13 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     def take_away(batch: Batch | None, kind: str, rate: float | None) -> Any:
         if batch is None:
             raise ImageError("There is no batch yet: drop photographs and inspect them first.")
-        folder = Path(mkdtemp(prefix="export-", dir=batch.folder))
+        path = Path(mkdtemp(prefix="export-", dir=batch.folder), kind)
         rate = rate or batch.card.config.calibration.false_alarm_rate
-        path = (
-            folder / dict(zip(EXPORTS, ("report.html", "results.csv", "results.json", "maps.zip"), strict=True))[kind]
-        )
-        if kind == "HTML report":
+        if path.suffix == ".html":
             write_text(path, batch.report(rate))
-        elif kind == "CSV":
+        elif path.suffix == ".csv":
             write_text(path, batch.csv(rate))
-        elif kind == "JSON":
+        elif path.suffix == ".json":
             write_text(path, batch.json(rate))
         else:
             batch.write_maps(path, rate)
@@ -109,7 +111,8 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     checkpoint.change(choose_checkpoint, checkpoint, class_name, api_visibility="private")
     gr.on([checkpoint.change, class_name.input], js="() => window.ltadStale(true)", api_visibility="private")
     inputs, outputs = [files, checkpoint, class_name, batch], [table, shown, batch]
-    running = run.click(inspect_all, inputs, outputs, js=ANEW, **private)
+    validator = checked(needed(NO_PHOTOGRAPHS), None, None, None)
+    running = run.click(inspect_all, inputs, outputs, js=ANEW, validator=validator, **private)
     stop.click(None, cancels=running, api_visibility="private")
     opened = table.select(show, batch, shown, show_progress="hidden", **private)
     opened.success(js="() => window.ltadReveal('#batch-shown')")

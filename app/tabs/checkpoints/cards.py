@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
+from app.glossary import explain_all, explained
 from ltad.checkpoint.card import CheckpointCard
 from ltad.inspection.prediction import ALL, Prediction
 from ltad.words import percent, spoken
@@ -42,14 +43,14 @@ def checkpoint_cards(cards: Sequence[CheckpointCard], speeds: dict[str, str]) ->
 def _card(card: CheckpointCard, speed: str) -> str:
     data = card.data
     facts = {
-        "Data": f"{data.name}, imbalance {data.imbalance}",
-        "Licence of the data": data.licence or "not stated",
-        "Foundation model": f"{card.foundation.name}, {card.foundation.image_size} px",
+        "Data": f"{escape(data.name)}, imbalance {explained(data.imbalance)}",
+        "Licence of the data": f'<span lang="en">{escape(data.licence)}</span>' if data.licence else "not stated",
+        "Foundation model": f"{escape(card.foundation.name)}, {card.foundation.image_size} px",
         "Size": f"{(card.path / 'model.safetensors').stat().st_size / 1e6:.1f} MB",
         "sha256": card.sha256(),
-        "Time": speed,
+        "Time": escape(speed),
     }
-    rows = "".join(f"<dt>{key}</dt><dd>{escape(value)}</dd>" for key, value in facts.items())
+    rows = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in facts.items())
     return (
         f'<section class="card"><h2>{escape(card.name)}</h2>{_long_tail(card)}{_figures(card)}'
         f'<dl class="facts">{rows}</dl></section>'
@@ -82,13 +83,14 @@ def _figures(card: CheckpointCard) -> str:
     rows = _rows(FIGURES, mean)
     if changed := [row["harmless"] for row in mean if row.get("harmless")]:
         rows += _rows(CHANGED, changed)
-    head = "".join(f'<th scope="col">{group}</th>' for group in GROUPS)
+    head = "".join(f'<th scope="col">{explained(group)}</th>' for group in GROUPS)
     return _table(f'<th scope="col">per cent</th>{head}', rows) + _strangers(card.metrics.get("strangers"))
 
 
 def _rows(titles: Mapping[str, str], groups: Sequence[dict[str, Any]]) -> str:
     return "".join(
-        f'<tr><th scope="row">{title}</th>{"".join(f"<td>{_figure(row, key)}</td>" for row in groups)}</tr>'
+        f'<tr><th scope="row">{explain_all(title)}</th>'
+        f"{''.join(f'<td>{_figure(row, key)}</td>' for row in groups)}</tr>"
         for key, title in titles.items()
     )
 
@@ -137,11 +139,11 @@ def _family_of(name: str, members: Sequence[CheckpointCard]) -> str:
         counts = [c.n_train for c in card.classes]
         cells = "".join(f"<td>{_figure(mean[group], 'image_auroc')}</td>" for group in GROUPS)
         rows.append(
-            f'<tr><th scope="row">{escape(card.name)}</th><td>{escape(card.data.imbalance)}</td>'
+            f'<tr><th scope="row">{escape(card.name)}</th><td>{explained(card.data.imbalance)}</td>'
             f"<td>{max(counts)} to {min(counts)}</td>{cells}</tr>"
         )
     titles = ("checkpoint", "imbalance", "images per class", *GROUPS)
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    head = "".join(f'<th scope="col">{explained(title)}</th>' for title in titles)
     return (
         f'<section class="card"><h3>{escape(name)}: image AUROC over imbalance</h3>{_curves(members)}'
         f'<div class="sideways">{_table(head, "".join(rows))}</div></section>'

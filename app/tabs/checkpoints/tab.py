@@ -6,8 +6,9 @@ import gradio as gr
 
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, thumbnails
+from app.fields import checked, needed
 from app.limits import AT_ONCE
-from app.photograph import small_photograph
+from app.photograph import NO_PHOTOGRAPH, small_photograph
 from app.predictors import Predictors
 from app.tabs.checkpoints.cards import checkpoint_cards, difference_card, family
 from app.texts import say
@@ -20,6 +21,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     names, shown = predictors.names(), predictors.first()
     cards = [predictors.card(name) for name in names]
     alike = [c.name for c in cards if shown not in (None, c.name) and c.data.base == predictors.card(shown).data.base]
+    gr.Markdown(say("long_tail"), elem_id="long-tail")
     deck = gr.HTML(checkpoint_cards(cards, {}), elem_id="deck", apply_default_css=False)
     gr.HTML(family(cards), elem_id="family", apply_default_css=False)
     gr.Markdown(say("two"))
@@ -52,7 +54,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     @told_plainly
     def compare(path: str | None, first: str, second: str) -> list[str]:
         if path is None:
-            raise ImageError("There is no photograph yet: drop one or click an example.")
+            raise ImageError(NO_PHOTOGRAPH)
         one, two = (predictors.get(name) for name in (first, second))
         a, b = one.predict(path), two.predict(path)
         return [difference_card(a, b), inspection(a), inspection(b)]
@@ -74,7 +76,8 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     first.change(choose_first, first, gallery, api_visibility="private")
     chosen = gallery.select(choose_example, first, photo, api_visibility="private")
     inputs, outputs = [photo, first, second], [difference, left, right]
-    asked = gr.on([run.click, photo.input], compare, inputs, outputs, **private)
+    validator = checked(needed(NO_PHOTOGRAPH), None, None)
+    asked = gr.on([run.click, photo.input], compare, inputs, outputs, validator=validator, **private)
     asked.success(js="() => window.ltadReveal('#difference')")
     gr.on([first.change, second.change], compare_again, inputs, outputs, **private)
     chosen.success(compare, inputs, outputs, **private)

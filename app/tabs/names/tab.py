@@ -1,6 +1,6 @@
 """The Names tab: what the learned class names are, and how a word of one's own would do in their place."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import gradio as gr
@@ -8,12 +8,22 @@ import gradio as gr
 from app.choices import class_choices
 from app.errors import told_plainly
 from app.examples import example_gallery, examples_for, thumbnails
+from app.fields import checked, needed
 from app.limits import AT_ONCE
-from app.photograph import small_photograph
+from app.photograph import NO_PHOTOGRAPH, small_photograph
 from app.predictors import Predictors
 from app.tabs.names.cards import NO_CHECKPOINT, NO_WORD, likeness_card, names_card, plane_card, word_card
 from app.texts import say
-from ltad.inspection.names import MAX_CHARACTERS, LearnedName, compare_words, describe_names, lay_out, name_similarities
+from ltad.errors import ImageError
+from ltad.inspection.names import (
+    MAX_CHARACTERS,
+    LearnedName,
+    compare_words,
+    describe_names,
+    lay_out,
+    name_similarities,
+    name_tokens,
+)
 from ltad.inspection.predictor import Predictor
 
 DESCRIBED = 8  # checkpoints whose description is kept
@@ -92,9 +102,13 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
         if checkpoint is None:
             return NO_CHECKPOINT
         if path is None:
-            raise ValueError("There is no photograph yet; drop one or click an example.")
+            raise ImageError(NO_PHOTOGRAPH)
         predictor = predictors.get(checkpoint)
         return word_card(compare_words(predictor, path, class_name, word or ""), predictor.card)
+
+    def check(checkpoint: str | None, path: str | None, class_name: str, word: str) -> Any:
+        reads = partial(name_tokens, predictors.get(checkpoint).foundation) if checkpoint else None
+        return checked(None, needed(NO_PHOTOGRAPH), None, reads)(checkpoint, path, class_name, word or "")
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "inspect", "concurrency_limit": AT_ONCE}
     cards = [table, likeness, plane]
@@ -105,7 +119,8 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     for given in (photo.input, chosen.success):
         given(mark_photo, [checkpoint, photo], [plane, result], **private)
     class_name.input(lambda: NO_WORD, None, result, api_visibility="private")  # what was said of another class is gone
-    gr.on([run.click, word.submit], compare, [checkpoint, photo, class_name, word], result, **private)
+    asked = [checkpoint, photo, class_name, word]
+    gr.on([run.click, word.submit], compare, asked, result, validator=check, **private)
     return [checkpoint]
 
 

@@ -97,12 +97,12 @@ def _told(job: Job, before: int) -> str:
             "done": f"{job.photographs} photographs, {job.steps} steps.",
             "cancelled": "It can go on where it was.",
         }
-        return escape(" ".join([job.message or usual.get(job.state, ""), *job.left_out]))
+        return "<br>".join(map(escape, [job.message or usual.get(job.state, ""), *job.left_out]))
     stage, count = job.doing
     doing = STAGES.get(stage.kind, stage.kind) or "starting"
     doing += f" ({HALVES[stage.fold]})" if stage.fold in HALVES else ""
     left = f"; about {_minutes(job.eta_seconds)} left" if job.eta_seconds is not None else ""
-    return f"{escape(doing).capitalize()} {escape(count)}{left}."
+    return f"{escape(f'{doing.capitalize()} {count}'.strip())}{left}."
 
 
 def _minutes(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The Teach tab: a product's photographs in, checked, learned in the background, and a checkpoint out."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
@@ -8,7 +9,9 @@ from typing import Any, NamedTuple, Self
 import gradio as gr
 
 from app.errors import told_plainly
+from app.fields import checked, needed
 from app.jobs.job import LIVE, PHOTOGRAPHS, Job
+from app.jobs.product import LONGEST, class_name_of
 from app.jobs.queue import Jobs, refuse_too_many
 from app.limits import CHECKS, MAX_MINUTES, UPLOAD_SECONDS
 from app.photograph import Photograph, pictures_to_click, small_picture
@@ -21,6 +24,7 @@ from ltad.deploy.hub import push
 from ltad.errors import HubError, ImageError, JobError
 from ltad.foundation.features import Encoder
 from ltad.foundation.store import FeatureFolder
+from ltad.inspection.names import name_tokens
 from ltad.photos.gather import gather
 from ltad.photos.pile import Pile
 from ltad.progress import quiet
@@ -29,6 +33,9 @@ from ltad.training.check import DataCheck, check_photographs
 from ltad.words import spoken
 
 EMPTY = '<ltad-hint data-hint="teach"></ltad-hint>'
+NO_PHOTOGRAPHS = "There are no photographs. Drop good ones, or a ZIP archive of them."
+NO_REPOSITORY = "Give the repository, such as name/screws."
+NO_TOKEN = "Give an access token that may write to the repository."
 REMEMBERED = 8  # trainings, by one browser
 SHOWN = 40  # photographs to click afterwards
 THUMB = 160  # pixels
@@ -84,7 +91,7 @@ def build(
             gr.Markdown(say("teach_photographs"))
             files = gr.File(label=say("good_files"), file_count="multiple", height=150, elem_id="teach-files")
             class_name = gr.Textbox(
-                label=say("product"), placeholder="hex nut", max_length=40, max_lines=1, elem_id="teach-name"
+                label=say("product"), placeholder="hex nut", max_length=LONGEST, max_lines=1, elem_id="teach-name"
             )
             parent = gr.Dropdown(names, value=first, label=say("parent"), elem_id="teach-parent")
             pickers = [*pickers, parent]
@@ -100,7 +107,7 @@ def build(
         with gr.Column(scale=5, min_width=320):
             gr.Markdown(say("teach_check"))
             found = gr.HTML(EMPTY, elem_id="teach-found", apply_default_css=False)
-            with gr.Column(visible=False) as checked:
+            with gr.Column(visible=False) as chosen:
                 pictures = pictures_to_click([], say("strangest"), "teach-pictures", columns=5)
                 leave_out = gr.Dropdown(
                     [], multiselect=True, label=say("leave_out"), info=say("leave_out_info"), elem_id="teach-leave-out"
@@ -134,7 +141,7 @@ def build(
                     token = gr.Textbox(label=say("token"), type="password", max_lines=1)
                     private = gr.Checkbox(True, label=say("private"), min_width=100)
                 send = gr.Button(say("push"), elem_id="teach-push")
-                sent = gr.Markdown()
+                sent = gr.Markdown(elem_id="teach-sent")
 
     @told_plainly
     def look_at(
@@ -147,7 +154,7 @@ def build(
             for kind, some in (("good", files), ("defective", defective))
         )
         if not good.photographs and not good.refused:
-            raise ImageError("There are no photographs. Drop good ones, or a ZIP archive of them.")
+            raise ImageError(NO_PHOTOGRAPHS)
         refuse_too_many(max(len(good.photographs), len(bad.photographs)))
         bad = bad.with_masks().readable()
         store = FeatureFolder(Path(folder.name, "features"))
@@ -172,6 +179,11 @@ def build(
 
     def toggle(left_out: list[int], event: gr.SelectData) -> list[int]:
         return [i for i in left_out if i != event.index] if event.index in left_out else [*left_out, event.index]
+
+    def check_names(*asked: Any) -> Any:
+        _, _, _, parent, _, start, _ = asked
+        reads = partial(name_tokens, predictors.get(parent).foundation) if (start or "").strip() else None
+        return checked(None, None, class_name_of, None, None, reads, None)(*asked)
 
     @told_plainly
     def begin(
@@ -254,8 +266,14 @@ def build(
     apart: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "teach", "concurrency_limit": CHECKS}
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shown = [state, timer, cancel, resume, results, changes, taught, download, *pickers]
-    looked_at = [upload, found, pictures, leave_out, lasting, checked]
-    check.click(look_at, [files, defective, parent, minutes, upload], looked_at, **apart)
+    looked_at = [upload, found, pictures, leave_out, lasting, chosen]
+    check.click(
+        look_at,
+        [files, defective, parent, minutes, upload],
+        looked_at,
+        validator=checked(needed(NO_PHOTOGRAPHS), None, None, None, None),
+        **apart,
+    )
     minutes.release(how_long, [upload, parent, minutes], lasting, **hidden)
     pictures.select(toggle, leave_out, leave_out, **hidden)
     begun = train.click(
@@ -263,6 +281,7 @@ def build(
         [upload, leave_out, class_name, parent, minutes, start, trainings],
         [trainings, which, training],
         api_visibility="private",
+        validator=check_names,
     )
     begun.success(js="() => window.ltadReveal('#teach-which')")
     demo.load(find_again, trainings, [trainings, which, training, *pickers], **hidden)
@@ -272,7 +291,13 @@ def build(
     resume.click(go_on, which, None, api_visibility="private").success(show, [which, trainings], shown, **hidden)
     taught.select(look_twice, which, [left, right], **apart)
     use.click(use_it, which, [pickers[0], tabs, photo], api_visibility="private").success(js="() => scrollTo(0, 0)")
-    send.click(share, [which, repository, token, private], [sent, token], **apart)
+    send.click(
+        share,
+        [which, repository, token, private],
+        [sent, token],
+        validator=checked(None, needed(NO_REPOSITORY), needed(NO_TOKEN), None),
+        **apart,
+    )
 
 
 def push_own(job: Job, repository: str, token: str, private: bool) -> str:
@@ -280,8 +305,10 @@ def push_own(job: Job, repository: str, token: str, private: bool) -> str:
     if job.state != "done":
         raise JobError("There is no checkpoint yet. Wait until the training is done.")
     repository, token = repository.strip(), token.strip()
-    if not repository or not token:
-        raise HubError("Give the repository, such as name/screws, and an access token that may write to it.")
+    if not repository:
+        raise HubError(NO_REPOSITORY)
+    if not token:
+        raise HubError(NO_TOKEN)
     return push(Path(job.output), repository, private=private, token=token).address
 
 
@@ -302,7 +329,7 @@ def _own(jobs: Jobs, ids: Sequence[str]) -> list[Job]:
 
 
 def _choices(jobs: Jobs, ids: Sequence[str]) -> list[tuple[str, str]]:
-    return [(f"{spoken(job.class_name)} ({job.id[:4]}), from {job.checkpoint}", job.id) for job in _own(jobs, ids)]
+    return [(f"{spoken(job.class_name)} ({job.id[:4]}) · {job.checkpoint}", job.id) for job in _own(jobs, ids)]
 
 
 def _label(name: str, remarks: Sequence[str]) -> str:

@@ -13,12 +13,14 @@ from safetensors.torch import load_file
 from app.jobs.job import Job
 from app.jobs.pace import MEASURED, remembered
 from app.jobs.queue import Jobs
+from app.tabs.batch.batch import Batch
 from ltad.foundation import FoundationModel
 from ltad.inspection.predictor import Predictor
 from ltad.photos.pile import Photograph, Pile, Refusal
 from tests.toys import over, ring_pile, rings, torn, wait
 
 SHORT = 0.1  # minutes
+NAME = "瓶底（棕色）"  # with brackets, and of a script that no folder's name has to hold
 
 
 def kill(words: str) -> None:
@@ -45,7 +47,7 @@ def finished(toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     good = ring_pile(folder / "good", 5)._replace(refused=(Refusal("bomb.zip", "It is too large."),))
     pictures = [Photograph("torn.png", folder / "torn.png", folder / "mask.png"), good.photographs[1]]
     jobs = Jobs(folder / "jobs")
-    job = jobs.submit(good, toy_checkpoint, "ring s", SHORT, "", Pile(tuple(pictures)))
+    job = jobs.submit(good, toy_checkpoint, NAME, SHORT, "", Pile(tuple(pictures)))
     yield jobs, wait(jobs, job.id, over)
     jobs.close()
 
@@ -56,20 +58,24 @@ def test_a_job_leaves_a_checkpoint_and_says_what_it_changed(
     jobs, done = finished
     assert done.state == "done" and done.step == done.steps and done.losses, done
     predictor = Predictor.from_checkpoint(done.output, foundation)
-    assert predictor.predict(rings(90)).class_name == "ring_s"
+    assert predictor.predict(rings(90)).class_name == NAME
+    batch = Batch([str(jobs.photographs(done.id)[0][0])], predictor.card)
+    assert len(list(batch.run(predictor, NAME))) == 1 and f",{NAME}," in batch.csv(0.1)
+    batch.close()
     assert len(done.map) == 16 and 0 < max(map(max, done.map)) and done.photograph == "0000-part_0.png"
     changes = jobs.changes(done.id)
-    assert changes["class"] == "ring_s" and len(changes["after"]["good"]) == 5
+    assert changes["class"] == NAME and len(changes["after"]["good"]) == 5
     assert len(changes["after"]["defective"]) == 2 and changes["after"]["pixel_auroc"] is not None
     assert [kind for _, kind in jobs.photographs(done.id)] == ["good"] * 5 + ["defective"] * 2
     with ZipFile(jobs.archive(done.id)) as archive:
         assert f"{done.name}/model.safetensors" in archive.namelist()
+        assert f"| {NAME} | 5 | " in archive.read(f"{done.name}/README.md").decode()
         assert done.id not in archive.read(f"{done.name}/config.json").decode()
     assert jobs.changes_of(done.name) == changes and jobs.changes_of("toy") is None
     took = remembered(jobs.root.with_name(f"{jobs.root.name}.pace.json"))
     assert all(took[kind] != MEASURED[kind] for kind in ("start", "copies", "between", "phase2", "measure", "end"))
     card = jobs.card(done.name)
-    assert card and card.class_names[-1] == "ring_s"
+    assert card and card.class_names[-1] == NAME
     assert jobs.card("toy") is None and jobs.card(f"../{done.name}") is None and jobs.card("*" + done.name[1:]) is None
     assert done.report() == {
         "state": "done",

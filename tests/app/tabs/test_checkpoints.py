@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from app import examples, predictors, texts
+from app.glossary import explain_all
 from app.predictors import Predictors
 from app.tabs.checkpoints.cards import checkpoint_cards, compare_in_words, difference_card, family
 from ltad.checkpoint.card import CheckpointCard
@@ -53,7 +54,7 @@ def test_a_card_of_older_figures_shows_those_that_it_has(predictor: Predictor) -
     html = checkpoint_cards([replace(card, metrics=card.metrics | {"mean": mean})], {})
     assert f"{100 * mean['all']['image_auroc']:.1f}" in html
     for title in ("false alarms", "defects found"):
-        assert f'<th scope="row">{title}</th>' + "<td>n/a </td>" * 3 in html
+        assert f'<th scope="row">{explain_all(title)}</th>' + "<td>n/a </td>" * 3 in html
 
 
 def test_a_card_shows_what_harmless_change_and_strangers_do_where_it_was_measured(predictor: Predictor) -> None:
@@ -68,7 +69,7 @@ def test_a_card_shows_what_harmless_change_and_strangers_do_where_it_was_measure
         ("false alarms, changed harmlessly", "4.3 "),
         ("defects found, changed harmlessly", "65.4 <small>50.0 to 75.0</small>"),
     ):
-        assert f'<th scope="row">{title}</th>' + f"<td>{cell}</td>" * 3 in html
+        assert f'<th scope="row">{explain_all(title)}</th>' + f"<td>{cell}</td>" * 3 in html
     assert "Strangers taken for a known product: 2.1 % (1.0 to 3.4), mean over 2 products." in html
 
 

@@ -26,8 +26,8 @@ def test_a_visitors_checkpoint_goes_to_the_hub_in_their_name(hub: Hub, tiny_chec
 
 
 def test_without_a_token_of_their_own_nothing_goes_in_the_servers(hub: Hub, tiny_checkpoint: Checkpoint) -> None:
-    for repository, token in (("alice/rings", " "), ("", BOB)):
-        with pytest.raises(HubError, match="Give the repository"):
+    for repository, token, missing in (("alice/rings", " ", "access token"), ("", BOB, "repository")):
+        with pytest.raises(HubError, match=f"Give .* {missing}"):
             push_own(job_of(tiny_checkpoint, "done"), repository, token, False)
     with pytest.raises(JobError, match="There is no checkpoint yet"):
         push_own(job_of(tiny_checkpoint, "running"), "bob/rings", BOB, False)

@@ -1,0 +1,177 @@
+"""What the page says: at the field that it concerns, for as long as it holds, and in the language of who reads it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.predictors import Predictors
+from app.ui import build_demo, launch_options
+from tests.toys import BROWSER_MARKS, rings
+
+pytestmark = BROWSER_MARKS
+WAIT = 30_000  # milliseconds; the models may still be loading
+TABS = ("inspect", "batch", "names", "checkpoints", "teach")
+# Everything that is shown, or said of what is shown; vocabulary, licences and files' names are left out.
+VISIBLE = """() => {
+    const said = new Set(), left = 'script, style, .near, .filename, [lang=en]:not(html)';
+    const skipped = (element) => element.closest(left);
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const { data, parentElement } = walker.currentNode;
+        if (data.trim() && parentElement.checkVisibility() && !skipped(parentElement)) said.add(data.trim());
+    }
+    for (const element of document.querySelectorAll('[placeholder], [title], [aria-label], [alt], input')) {
+        if (!element.checkVisibility() || skipped(element)) continue;
+        for (const name of ['placeholder', 'title', 'aria-label', 'alt']) said.add(element.getAttribute(name) ?? '');
+        if (element.type === 'text') said.add(element.value);
+    }
+    return [...said];
+}"""
+# What stays as it is: names of software and forms, units, levels, and what stands in quotation marks.
+STAYS = re.compile(
+    r"“[^”]*”|[0-9a-f]{64}|\b(LTAD|API|JSON|CSV|HTML|ZIP|PNG|JPEG|WebP|BMP|TIFF|GIF|HEIC|AVIF|PPM|AUROC|sha256|MB|KB|px|"
+    r"exp\d+|step\d+|none|OpenVINO|cpu|align-mini|Hugging Face Hub|object|turbo|inferno|viridis|magma|cividis)\b|"
+    r"[\w.-]+\.(jpg|png|txt|html|csv)"
+)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    demo = build_demo(Predictors())
+    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
+    yield url
+    demo.close()
+
+
+def opened(browser: Browser, url: str, locale: str) -> Page:
+    page = browser.new_page(locale=locale, viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    expect(page.locator("#run")).to_be_visible(timeout=WAIT)
+    expect(page.locator("#loading ltad-hint")).to_have_count(0, timeout=2 * WAIT)
+    return page
+
+
+def tab(page: Page, name: str) -> None:
+    page.get_by_role("tab").nth(TABS.index(name)).click()
+
+
+def example(page: Page, gallery: str, number: int) -> None:
+    page.locator(f"{gallery} button.thumbnail-item, {gallery} .thumbnail-lg").nth(number).click()
+
+
+def drop(page: Page, box: str, files: list[Path]) -> None:
+    page.locator(f"{box} input[type=file]").set_input_files(files)
+    expect(page.locator(box).get_by_role("cell", name=files[-1].name)).to_be_visible(timeout=WAIT)
+
+
+def walk(page: Page, folder: Path) -> Iterator[str]:
+    """Do what can be done on every tab, and stop wherever there is something new to read."""
+    for number in range(5):
+        rings(number).save(folder / f"{number}.png")
+    (folder / "burnt.png").write_bytes(b"nothing")
+    yield "inspect"
+    example(page, "#examples", 1)
+    expect(page.locator("#result .verdict .headline")).to_be_visible(timeout=WAIT)
+    page.locator("button.label-wrap").first.click()
+    page.locator("#as-each").click()
+    expect(page.locator("#verdicts tbody tr").first).to_be_visible(timeout=WAIT)
+    yield "inspected"
+    page.locator("#photograph input[type=file]").set_input_files(folder / "0.png")
+    expect(page.locator("#result .notes")).to_be_visible(timeout=WAIT)
+    yield "noted"
+    page.locator("#photograph input[type=file]").set_input_files(folder / "burnt.png")
+    expect(page.get_by_test_id("toast-body")).to_be_visible(timeout=WAIT)
+    yield "refused"
+    tab(page, "batch")
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-files .validation-error")).to_be_visible(timeout=WAIT)
+    yield "empty batch"
+    drop(page, "#batch-files", [folder / "0.png", folder / "burnt.png"])
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-table tbody tr")).to_have_count(2, timeout=WAIT)
+    page.locator("#batch-table td.reason").click()
+    expect(page.locator("#batch-shown h3")).to_have_text("burnt.png", timeout=WAIT)
+    page.locator("#batch-export").click()
+    expect(page.locator("#batch-made a[download]")).to_be_visible(timeout=WAIT)
+    page.locator("#batch-kind input").click()
+    yield "batch"
+    page.keyboard.press("Escape")
+    tab(page, "names")
+    expect(page.locator("#names-table tbody tr")).to_have_count(12, timeout=WAIT)
+    page.locator("#names-run").click()
+    expect(page.locator("#names-photograph .validation-error")).to_be_visible(timeout=WAIT)
+    yield "names"
+    example(page, "#names-examples", 1)
+    expect(page.locator("#names-photograph img")).to_be_visible(timeout=WAIT)
+    page.locator("#names-word input").fill("screw")
+    page.locator("#names-run").click()
+    expect(page.locator("#names-result table")).to_be_visible(timeout=WAIT)
+    yield "compared word"
+    tab(page, "checkpoints")
+    example(page, "#compare-examples", 1)
+    expect(page.locator("#compare-photograph img")).to_be_visible(timeout=WAIT)
+    page.locator("#compare-run").click()
+    expect(page.locator("#difference tbody tr")).to_have_count(2, timeout=WAIT)
+    yield "compared checkpoints"
+    tab(page, "teach")
+    drop(page, "#teach-files", [*(folder / f"{number}.png" for number in range(5)), folder / "burnt.png"])
+    page.locator("#teach-check").click()
+    expect(page.locator("#teach-train")).to_be_visible(timeout=WAIT)
+    page.locator("#teach-train").click()
+    expect(page.locator("#teach-name div.validation-error")).to_be_visible(timeout=WAIT)
+    yield "teach"
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_every_tab_speaks_the_readers_language_alone(browser: Browser, url: str, locale: str, tmp_path: Path) -> None:
+    predictors = Predictors()
+    cards = [predictors.card(name) for name in predictors.names()]
+    names = {name for card in cards for name in (card.name, card.data.name, *card.class_names)}
+    names |= {name.replace("_", " ") for name in names}
+    own = re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)))
+    wrong = r"[A-Za-z]{2}" if locale == "zh-CN" else r"[\u4e00-\u9fff]"
+    page = opened(browser, url, locale)
+    left = []
+    for place in walk(page, tmp_path):
+        said = page.evaluate(VISIBLE)
+        left += [(place, text) for text in said if re.search(wrong, STAYS.sub("", own.sub("", text)))]
+        left += [(place, text) for text in said if re.search(r"\[object|\bundefined\b", text)]
+    page.close()
+    assert not left, "\n".join(f"{place}: {text}" for place, text in left)
+
+
+def test_a_refusal_is_said_at_its_field_and_goes_when_it_is_mended(browser: Browser, url: str, tmp_path: Path) -> None:
+    page = opened(browser, url, "en-US")
+    toast = page.get_by_test_id("toast-body")
+    (tmp_path / "burnt.png").write_bytes(b"nothing")
+    page.locator("#photograph input[type=file]").set_input_files(tmp_path / "burnt.png")
+    expect(toast).to_be_visible(timeout=WAIT)
+    example(page, "#examples", 0)
+    expect(page.locator("#result .verdict .headline")).to_contain_text("OK", timeout=WAIT)
+    expect(toast).to_have_count(0)
+    tab(page, "names")
+    example(page, "#names-examples", 1)
+    word = page.locator("#names-word input")
+    wrong = page.locator("#names-word .validation-error").first
+    for typed, said in (("", "No word was given"), ("药片", "cannot read “药片”")):
+        word.fill(typed)
+        page.locator("#names-run").click()
+        expect(wrong).to_contain_text(said, timeout=WAIT)
+    word.fill("screw")
+    expect(page.get_by_text("cannot read")).to_have_count(0)
+    expect(toast).to_have_count(0)
+    page.close()
+
+
+def test_a_refusal_goes_by_itself(browser: Browser, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.errors.TOLD", 1.0)
+    page = opened(browser, url, "en-US")
+    tab(page, "batch")
+    page.locator("#batch-export").click()
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_contain_text("There is no batch yet", timeout=WAIT)
+    expect(toast).to_have_count(0, timeout=5000)
+    page.close()
