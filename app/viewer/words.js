@@ -157,7 +157,7 @@ const CHINESE = {
           : `比${whose}中的 ${below} 张更异常`;
     return `按“${spell(name)}”判断：${than}。`;
   },
-  labelled: (defect) => `这是示例，标注为：${defect === "good" ? "合格" : spell(defect)}。`,
+  labelled: (defect) => `这是示例，标注为：${translated(spell(defect))}。`,
   missed: {
     falseAlarm: "模型判断错误：把合格品判为缺陷。",
     ok: "模型判断错误：漏掉了缺陷。",

@@ -58,7 +58,7 @@ def test_good_images_of_unknown_classes_are_judged_as_the_nearest_one(
     table: dict, predictor: Predictor, strangers: Dataset
 ) -> None:
     found = table["strangers"]
-    known = [predictor.predict(sample.read()).state != UNKNOWN for sample in strangers.test[:20]]
+    known = [predictor.predict(sample.read()).verdict != UNKNOWN for sample in strangers.test[:20]]
     assert 0 < sum(known) < 20
     assert found["classes"] == {
         "mixed": {"n": 20, "taken": sum(known) / 20},

@@ -57,7 +57,7 @@ def verdicts(predictor: Predictor, dataset: Dataset, class_name: str, auto: bool
     seen = [(s.label, predictor.predict(s.read(), "auto" if auto else class_name)) for s in own]
     flagged = [[p.judgement.verdict == "defect" for label, p in seen if label == wanted] for wanted in (0, 1)]
     shares = {key: sum(flags) / len(flags) for key, flags in zip(SHARES, flagged, strict=True)}
-    return shares | {"refused": sum(p.state == UNKNOWN for _, p in seen) / len(seen)}
+    return shares | {"refused": sum(p.verdict == UNKNOWN for _, p in seen) / len(seen)}
 
 
 @pytest.fixture(scope="module")
