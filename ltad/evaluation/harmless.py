@@ -31,7 +31,7 @@ Generator = np.random.Generator
 
 def harmlessly_changed(sample: Sample) -> Sample:
     """The sample, read in another state, which its name alone decides; it is at its own size, and has no mask."""
-    return replace(sample, read=functools.partial(_read, sample), read_mask=None)
+    return replace(sample, read=functools.partial(_read, sample), read_mask=None, read_levels=None)
 
 
 def change_harmlessly(picture: Image.Image, generator: Generator) -> Image.Image:

@@ -13,6 +13,7 @@ from ltad.data import Dataset
 from ltad.data.folder import folder_dataset
 from ltad.data.levels import levels_by_class, shown_by
 from ltad.errors import CheckpointError
+from ltad.evaluation.harmless import harmlessly_changed
 from ltad.evaluation.table import evaluate
 from ltad.inspection.predictor import Predictor
 from ltad.photos.levels import Levels
@@ -63,6 +64,8 @@ def test_a_class_has_the_levels_that_hold_all_of_it(deep: Dataset) -> None:
     (shown,) = shown_by([dark], levels)
     assert shown.read().getextrema()[0][1] < 60 < dark.read().getextrema()[0][1]
     assert shown_by([dark], {}) == (dark,)
+    changed = harmlessly_changed(dark)  # whoever reads that cannot say by which levels
+    assert shown_by([changed], levels) == (changed,) and changed.read().size == dark.read().size
 
 
 def test_a_checkpoint_judges_by_the_levels_that_it_learned(
