@@ -3,7 +3,8 @@
 import codecs
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 AS_JSON = "as JSON"  # the way with characters that an encoding lacks: \u4e2d, so that JSON means what it meant
 
@@ -41,3 +42,9 @@ def left_out(name: str, reason: str) -> str:
 def nearest_first(wanted: str, names: Sequence[str]) -> str:
     """The names that exist, those most like the wanted one first; "none" where there is none."""
     return ", ".join(difflib.get_close_matches(wanted, names, n=max(1, len(names)), cutoff=0.0)) or "none"
+
+
+def unmarked_in_words(classes: Mapping[str, Mapping[str, Any]]) -> str:
+    """How many defective test images of which classes no pixel figure is of, by the rows of ``evaluate``'s table."""
+    counts = {name: row.get("n_unmarked") for name, row in classes.items() if row["pixel_auroc"] is not None}
+    return ", ".join(f"{count} of {name}" for name, count in counts.items() if count)

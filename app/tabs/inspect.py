@@ -79,8 +79,9 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
         card = predictors.card(checkpoint)
         example = examples_for(card)[event.index]
         facts = None if predictors.is_loaded(checkpoint) else judged_before(example, card)
-        photo = open_photo(example.path).image
-        known = inspection_element(facts, photo, card, example.defect) if facts else gr.skip()
+        known: Any = gr.skip()
+        if facts:
+            known = inspection_element(facts, open_photo(example.path).image, card, example.defect)
         return [str(example.path), known, class_name if class_name == example.class_name else AUTO]
 
     def show_loading() -> list[Any]:

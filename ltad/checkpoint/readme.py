@@ -6,10 +6,10 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from ltad.checkpoint.card import TENSORS, CheckpointCard
-from ltad.words import percent
+from ltad.words import percent, unmarked_in_words
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
-LIBRARY = "ltad"
+PACKAGE = "ltad"
 TASK = "image-segmentation"  # of the Hub's tasks the nearest: it has none for anomalies
 # The Hub's names of licences that data come under; whatever else is stated is “other” to it.
 LICENCES = ("apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0")
@@ -27,7 +27,7 @@ def with_front_matter(text: str, card: CheckpointCard) -> str:
     licence = _licence(card.data.licence)
     figures = _figures(card)
     data = ModelCardData(
-        library_name=LIBRARY,
+        library_name=PACKAGE,
         pipeline_tag=TASK,
         license=licence,
         license_name="of-the-data" if licence == "other" else None,
@@ -105,9 +105,8 @@ def _classes(card: CheckpointCard) -> str:
 def _more(metrics: dict) -> list[str]:
     """What the figures are not of; what harmless change does to them, and how many strangers pass, where measured."""
     said = []
-    unmarked = {name: row.get("n_unmarked") for name, row in metrics.get("classes", {}).items() if row["pixel_auroc"]}
-    if counts := [f"{count} of {name}" for name, count in unmarked.items() if count]:
-        said += ["", f"Defective test images without a mask, in no pixel figure: {', '.join(counts)}."]
+    if unmarked := unmarked_in_words(metrics.get("classes", {})):
+        said += ["", f"Defective test images without a mask, in no pixel figure: {unmarked}."]
     if changed := _after_change(metrics):
         auroc, alarms, found = (percent(changed[key]) for key in ("image_auroc", "false_alarms", "found"))
         figures = f"image AUROC {auroc}, false alarms {alarms}, found {found}"

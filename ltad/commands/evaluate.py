@@ -17,7 +17,6 @@ from ltad.commands.options import (
 from ltad.commands.progress import told
 from ltad.data.sources import list_dataset
 from ltad.evaluation.table import evaluate, format_table, write_metrics
-from ltad.photos.pile import Refusal
 
 GIVEN, AUTO = "given", "auto"
 
@@ -57,5 +56,5 @@ def run(options: argparse.Namespace) -> int:
         write_metrics(table, options.output)
     print(json.dumps(table) if options.json else format_table(table))
     for fault in faults:
-        progress.leave_out(Refusal(str(fault.path), fault.reason))
+        progress.leave_out(fault.refusal)
     return FAILED if faults and not options.skip_broken else DONE

@@ -24,7 +24,6 @@ from ltad.commands.progress import told
 from ltad.data.longtail import split_hash
 from ltad.evaluation.table import evaluate, format_table
 from ltad.inspection.predictor import Predictor
-from ltad.photos.pile import Refusal
 from ltad.presets import PRESETS
 from ltad.training.training import train
 
@@ -77,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         if dataset.test:
             table = evaluate(dataset, Predictor(foundation, checkpoint), tell=faults.append, progress=progress)
         for fault in faults:
-            progress.leave_out(Refusal(str(fault.path), fault.reason))
+            progress.leave_out(fault.refusal)
     if table:
         add_metrics(options.output, table)
     print(json.dumps(table) if options.json else format_table(table) if table else f"wrote {options.output}")

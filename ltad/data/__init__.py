@@ -10,7 +10,7 @@ from PIL import Image
 
 from ltad.errors import DatasetError
 from ltad.photos.levels import Levels
-from ltad.photos.pile import Photograph
+from ltad.photos.pile import Photograph, Refusal
 
 GOOD, DEFECTIVE = "good", "defective"
 
@@ -53,6 +53,11 @@ class Fault(NamedTuple):
     name: str
     path: Path
     reason: str
+
+    @property
+    def refusal(self) -> Refusal:
+        """The same for its owner, who knows the file by its whole path."""
+        return Refusal(str(self.path), self.reason)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from huggingface_hub.hf_api import ModelInfo, SpaceInfo
 from ltad.checkpoint.card import CONFIG, HUB, METRICS, README, TENSORS
 from ltad.checkpoint.folder import find_checkpoint, read_card
 from ltad.checkpoint.hub import MAX_BYTES
-from ltad.checkpoint.readme import LIBRARY, with_front_matter
+from ltad.checkpoint.readme import PACKAGE, with_front_matter
 from ltad.errors import HubError
 from ltad.files import whole_folder
 from ltad.foundation.hub import asking_about
@@ -158,4 +158,4 @@ def _refuse_to_overwrite(
 def _holds_a_checkpoint(info: Info) -> bool:
     """Whether a model repository is an LTAD checkpoint's, or has no model yet."""
     there = {sibling.rfilename for sibling in info.siblings or ()}
-    return not there & {CONFIG, TENSORS} or (isinstance(info, ModelInfo) and info.library_name == LIBRARY)
+    return not there & {CONFIG, TENSORS} or (isinstance(info, ModelInfo) and info.library_name == PACKAGE)

@@ -18,7 +18,7 @@ from ltad.evaluation.working_point import SHARES, WORKING_POINT, share_draws, sh
 from ltad.files import write_text
 from ltad.inspection.predictor import Predictor
 from ltad.progress import Progress, Stage
-from ltad.words import counted, percent
+from ltad.words import counted, percent, unmarked_in_words
 
 EVALUATE = Stage("evaluate")
 GROUPS = ("all", "head", "tail")
@@ -201,9 +201,8 @@ def format_table(table: dict[str, Any]) -> str:
 
 def missing_in_words(table: dict[str, Any]) -> list[str]:
     """What no figure or no pixel figure is of, in lines; none in tables of before it was counted."""
-    unmarked = {name: row.get("n_unmarked") for name, row in table["classes"].items() if row["pixel_auroc"] is not None}
-    counts = [f"{count} of {name}" for name, count in unmarked.items() if count]
-    lines = [f"defective images without a mask, in no pixel figure: {', '.join(counts)}"] if counts else []
+    unmarked = unmarked_in_words(table["classes"])
+    lines = [f"defective images without a mask, in no pixel figure: {unmarked}"] if unmarked else []
     if broken := [each["name"] for each in table.get("broken", ())]:
         lines.append(f"left out, {counted(len(broken), 'file')} that cannot be used: {', '.join(broken)}")
     return lines

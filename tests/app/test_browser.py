@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from app.examples import examples_for
 from app.predictors import Predictors
-from app.ui import build_demo, launch_options
 from ltad.inspection.predictor import Predictor
 from tests.toys import BROWSER_MARKS, until
 
@@ -29,14 +28,6 @@ ENGLISH_LEFT = r"""() => [...document.querySelectorAll('.card')].flatMap((card) 
     }
     return left;
 })"""
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    demo = build_demo(Predictors())
-    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
-    yield url
-    demo.close()
 
 
 class Traffic:

@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.predictors import Predictors
-from app.ui import build_demo, launch_options
 from tests.toys import BROWSER_MARKS, rings
 
 pytestmark = BROWSER_MARKS
@@ -36,14 +35,6 @@ STAYS = re.compile(
     r"exp\d+|step\d+|none|OpenVINO|cpu|align-mini|Hugging Face Hub|object|turbo|inferno|viridis|magma|cividis)\b|"
     r"[\w.-]+\.(jpg|png|txt|html|csv)"
 )
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    demo = build_demo(Predictors())
-    _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
-    yield url
-    demo.close()
 
 
 def opened(browser: Browser, url: str, locale: str) -> Page:

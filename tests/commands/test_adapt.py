@@ -7,7 +7,7 @@ import pytest
 
 from ltad.__main__ import main
 from ltad.checkpoint.folder import read_card
-from tests.toys import rings
+from tests.toys import ring_pile, rings
 
 
 def test_the_command_says_in_words_what_it_leaves_out(
@@ -29,9 +29,7 @@ def test_the_command_adapts_and_names_what_it_leaves_out(
     toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "good"
-    folder.mkdir()
-    for i in range(5):
-        rings(i).save(folder / f"{i}.png")
+    ring_pile(folder, 5)
     (folder / "broken.png").write_bytes(b"nothing")
     rings(0).save(folder / "twice.jpg", quality=95)
     arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]
@@ -61,9 +59,7 @@ def test_what_was_left_out_is_listed_once_more_at_the_end_where_it_is_to_be_skip
     toy_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "good"
-    folder.mkdir()
-    for i in range(4):
-        rings(i).save(folder / f"{i}.png")
+    ring_pile(folder, 4)
     (folder / "broken.png").write_bytes(b"nothing")
     (folder / "notes.txt").write_text("no picture")
     arguments = ["adapt", "--images", str(folder), "--checkpoint", str(toy_checkpoint), "--class-name", "rings"]

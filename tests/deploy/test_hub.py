@@ -5,18 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from huggingface_hub import constants
 
 from ltad.__main__ import main
 from ltad.checkpoint.folder import Checkpoint, load_checkpoint
 from ltad.deploy.hub import pull, push
 from ltad.errors import CheckpointError, HubError
-from tests.hub import BOB, PART, READER, Hub
+from tests.deploy.obstacles import Obstacle, fault, no_network, no_token, nothing, readers_token, wrong_token
+from tests.hub import BOB, PART, Hub
 from tests.toys import TinyFoundation
 
 OURS = {"config.json", "model.safetensors", "metrics.json", "README.md"}
@@ -82,36 +81,12 @@ def test_a_visitors_token_is_used_and_no_other(hub: Hub, screws: Path) -> None:
         push(screws, "alice/screws", token=BOB)
 
 
-def nothing(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    """Everything as it is."""
-
-
-def no_token(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    patch.delenv("HF_TOKEN")
-
-
-def wrong_token(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("HF_TOKEN", "hf_forgotten")
-
-
-def readers_token(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("HF_TOKEN", READER)
-
-
-def no_network(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-
-
 def another_model(hub: Hub, patch: pytest.MonkeyPatch) -> None:
     hub.make("model", "alice/bert", {"config.json": b"{}", "README.md": b"---\nlibrary_name: transformers\n---\n"})
 
 
 def public(hub: Hub, patch: pytest.MonkeyPatch) -> None:
     hub.make("model", "alice/screws", {"README.md": b"# to be\n"})
-
-
-def fault(line: str, status: int, said: str) -> Callable[[Hub, pytest.MonkeyPatch], None]:
-    return lambda hub, patch: hub.faults.update({line: (status, said)})
 
 
 @pytest.mark.parametrize(
@@ -141,7 +116,7 @@ def test_what_is_refused_is_one_sentence_and_nothing_is_half_done(
     screws: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    lies_there: Callable[[Hub, pytest.MonkeyPatch], None],
+    lies_there: Obstacle,
     words: list[str],
     sentence: str,
 ) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ import httpx
 import pytest
 import yaml
 from gradio_client import Client, handle_file
-from huggingface_hub import constants
 
 from ltad.__main__ import main
 from ltad.checkpoint.folder import Checkpoint
 from ltad.deploy.space import checkout, publish, space_files
 from ltad.errors import HubError
-from tests.hub import READER, Hub
+from tests.deploy.obstacles import Obstacle, fault, no_network, no_token, nothing, readers_token
+from tests.hub import Hub
 from tests.toys import until
 
 ROOT = Path(__file__).parents[2]
@@ -123,22 +123,6 @@ def test_a_checkpoint_of_the_hub_has_its_short_name_there(hub: Hub, tiny_checkpo
 # What is refused
 
 
-def nothing(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    """Everything as it is."""
-
-
-def no_token(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    patch.delenv("HF_TOKEN")
-
-
-def readers_token(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    patch.setenv("HF_TOKEN", READER)
-
-
-def no_network(hub: Hub, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-
-
 def another_space(hub: Hub, patch: pytest.MonkeyPatch) -> None:
     hub.make("space", "alice/chat", {"app.py": b"chat", "README.md": b"---\nsdk: gradio\n---\n"})
 
@@ -150,10 +134,6 @@ def public_space(hub: Hub, patch: pytest.MonkeyPatch) -> None:
 def readers_space(hub: Hub, patch: pytest.MonkeyPatch) -> None:
     public_space(hub, patch)
     readers_token(hub, patch)
-
-
-def fault(line: str, status: int, said: str) -> Callable[[Hub, pytest.MonkeyPatch], None]:
-    return lambda hub, patch: hub.faults.update({line: (status, said)})
 
 
 @pytest.mark.parametrize(
@@ -177,7 +157,7 @@ def test_a_refusal_is_one_sentence_and_nothing_is_half_done(
     hub: Hub,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    lies_there: Callable[[Hub, pytest.MonkeyPatch], None],
+    lies_there: Obstacle,
     words: list[str],
     sentence: str,
 ) -> None:
