@@ -32,7 +32,6 @@ check: $(VENV)/.test ## Look over the code
 
 examples: $(VENV)/.app ## Render assets/examples again
 	$(IN) -m app.examples
-	$(IN) -m app.examples --judge demo-exp100
 
 alignment: $(VENV)/.app ## Make ltad/foundation/align_mini.safetensors again
 	$(IN) -m ltad.foundation.alignment

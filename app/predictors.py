@@ -1,6 +1,7 @@
 """The predictors that all visitors share: read-only, on one foundation model each, within a byte budget."""
 
 import logging
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -11,6 +12,7 @@ from PIL import Image
 
 from app.jobs.queue import Jobs
 from app.limits import MODEL_BYTES
+from app.texts import RENDERED
 from ltad.checkpoint.card import CheckpointCard
 from ltad.checkpoint.folder import checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
 from ltad.errors import CheckpointError, LTADError
@@ -18,7 +20,12 @@ from ltad.foundation import load_foundation
 from ltad.inspection.predictor import Predictor
 
 logger = logging.getLogger(__name__)
-FIRST = "demo-exp100"  # what the page begins with, if it is there
+
+
+def order(card: CheckpointCard) -> tuple[bool, float, str]:
+    """Where a checkpoint stands in a list: real products first, then the milder imbalance."""
+    factor = re.search(r"\d+(\.\d+)?", card.data.imbalance)
+    return card.data.base == RENDERED, float(factor[0]) if factor else 1.0, card.name
 
 
 class Predictors:
@@ -38,19 +45,22 @@ class Predictors:
         self._waiting: list[str] = []
 
     def names(self) -> list[str]:
-        """The checkpoints that ship and can be read, in alphabetical order; a broken one is logged and left out."""
-        names = []
+        """The checkpoints that ship and can be read, in their order."""
+        return [card.name for card in self.cards()]
+
+    def cards(self) -> list[CheckpointCard]:
+        """What is known of them; a broken one is logged and left out."""
+        cards = []
         for folder in checkpoint_folders():
             try:
-                names.append(read_card(folder).name)
+                cards.append(read_card(folder))
             except CheckpointError as error:
                 logger.warning("%s", error)
-        return names
+        return sorted(cards, key=order)
 
     def first(self) -> str | None:
         """The checkpoint that the page begins with; None where there is none."""
-        names = self.names()
-        return FIRST if FIRST in names else next(iter(names), None)
+        return next(iter(self.names()), None)
 
     def card(self, checkpoint: str) -> CheckpointCard:
         """What is known of a checkpoint, read without loading its model."""

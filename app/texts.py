@@ -3,8 +3,12 @@
 What is said of results is in ``app/viewer/words.js``.
 """
 
+from collections.abc import Sequence
+
 import gradio as gr
 from gradio.i18n import I18nData
+
+from ltad.checkpoint.card import CheckpointCard
 
 TEXTS = {
     "masthead": (
@@ -34,7 +38,7 @@ TEXTS = {
     "csv": ("CSV table", "CSV 表格"),
     "json": ("JSON reports", "JSON 报告"),
     "maps": ("Maps (16-bit PNG)", "异常图（16 位 PNG）"),
-    "make_file": ("Make the file", "生成文件"),
+    "save": ("Download", "下载"),
     "made_up": (
         "Nobody told the model what the products are called. The classes beside it, such as “bottle cap”, were named "
         "by the people who sorted the training photographs into folders; to the model they are numbers. For each it "
@@ -56,10 +60,12 @@ TEXTS = {
         "**exp100** 中图像逐类递减，直至百分之一；**step100** 中一半类别只保留百分之一；**none** 表示数据保持原样。"
         "**AUROC** 表示有缺陷的零件（或像素）得分高于合格品的把握：100 为总是如此，50 为随机。",
     ),
+    "cards": ("Each on a card", "逐一查看"),
+    "family": ("Head and tail", "头部与尾部"),
+    "compare_two": ("Compare two", "比较两个"),
     "two": (
-        "## Two checkpoints, one photograph\nThe same products, learned from fewer and fewer images of the tail: "
-        "choose two and see what that does.",
-        "## 两个检查点，一张照片\n同样的产品，尾部类别的训练图像越来越少：选择两个，看看有何不同。",
+        "The same products, learned from fewer and fewer images of the tail: choose two and see what that does.",
+        "同样的产品，尾部类别的训练图像越来越少：选择两个，看看有何不同。",
     ),
     "first": ("First", "第一个"),
     "second": ("Second", "第二个"),
@@ -110,13 +116,38 @@ TEXTS = {
     "private": ("Private", "私有"),
     "push": ("Push", "发布"),
 }
-I18N = gr.I18n(
-    en={key: english for key, (english, _) in TEXTS.items()},
-    zh={key: chinese for key, (_, chinese) in TEXTS.items()},
-)
+RENDERED = "demo"  # the data set whose products nobody ever photographed
 
 
 def say(key: str) -> I18nData:
     """The text of a key, which the browser fills in; KeyError where there is none."""
     TEXTS[key]
-    return I18N(key)
+    return I18nData(key)
+
+
+def say_checkpoint(card: CheckpointCard) -> I18nData:
+    """The name of a checkpoint that ships, and in a word what is in it."""
+    return I18nData(_key(card))
+
+
+def translations(cards: Sequence[CheckpointCard]) -> gr.I18n:
+    """All texts in both languages, those of the checkpoints that ship among them."""
+    texts = TEXTS | {_key(card): tuple(f"{card.name}: {said}" for said in contents(card)) for card in cards}
+    english, chinese = ({key: pair[language] for key, pair in texts.items()} for language in (0, 1))
+    return gr.I18n(en=english, zh=chinese)
+
+
+def contents(card: CheckpointCard) -> tuple[str, str]:
+    """In a word what is in a checkpoint: what its products are, how many, and images of each; in both languages."""
+    counts = [c.n_train for c in card.classes]
+    most, least = max(counts), min(counts)
+    rendered = card.data.base == RENDERED
+    each, of_each = (f"{most}", f"{most}") if most == least else (f"{most} to {least}", f"{most} 至 {least}")
+    return (
+        f"{len(counts)} {'rendered' if rendered else 'photographed'} products, {each} images each",
+        f"{len(counts)} 种{'渲染' if rendered else '实拍'}产品，每种 {of_each} 张",
+    )
+
+
+def _key(card: CheckpointCard) -> str:
+    return f"checkpoint {card.name}"

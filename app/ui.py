@@ -7,7 +7,7 @@ from starlette.middleware import Middleware
 
 from app import endpoints, viewer
 from app.errors import Page
-from app.examples import serve_in_place
+from app.examples.pictures import serve_in_place
 from app.jobs.queue import Jobs
 from app.limits import MAX_PACKED, QUEUE_SIZE, SWEEP, UPLOAD_SECONDS
 from app.memory import keep_low
@@ -17,7 +17,7 @@ from app.tabs.batch import tab as batch
 from app.tabs.checkpoints import tab as checkpoints
 from app.tabs.names import tab as names
 from app.tabs.teach import tab as teach
-from app.texts import I18N, say
+from app.texts import say, translations
 from app.theme import NAMES_STYLE, STYLE, TEACH_STYLE, theme
 from app.uploads import BoundedUploads
 from ltad.errors import DeviceError, WriteError
@@ -46,6 +46,7 @@ def build_demo(predictors: Predictors | None = None, jobs: Jobs | None = None) -
                 pickers += checkpoints.build(predictors, tab)
             with gr.Tab(say("teach")):
                 teach.build(predictors, jobs, demo, memory, tabs, photo, pickers)
+        tabs.select(js="() => scrollTo(0, 0)", api_visibility="private")
         endpoints.build(predictors, jobs)
     predictors.warm_up()
     keep_low(demo)
@@ -68,7 +69,7 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": [STYLE, viewer.STYLE, NAMES_STYLE, TEACH_STYLE],
         "head": viewer.head(),
-        "i18n": I18N,
+        "i18n": translations(Predictors().cards()),
         "max_file_size": MAX_PACKED,
         "app_kwargs": {"middleware": [Middleware(BoundedUploads)]},
         "mcp_server": True,

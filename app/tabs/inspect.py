@@ -8,7 +8,9 @@ import gradio as gr
 
 from app.choices import checkpoint_and_class, class_choices
 from app.errors import told_plainly
-from app.examples import example_at, example_gallery, examples_for, judged_before, thumbnails
+from app.examples.gallery import example_gallery, thumbnails
+from app.examples.judged import examples_for, judged_before
+from app.examples.pictures import example_at
 from app.fields import checked, needed
 from app.glossary import explain_all, explained
 from app.limits import AT_ONCE

@@ -29,11 +29,13 @@ SCRIPTS = (
     "sentences.js",
     "translate.js",
     "settings.js",
+    "rate.js",
     "promise.js",
     "viewer.js",
     "inspection.js",
     "batch.js",
     "page.js",
+    "large.js",
     "toasts.js",
 )
 STYLE = HERE / "viewer.css"

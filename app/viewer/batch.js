@@ -2,8 +2,11 @@
 // It sends "ltad-choose" with a row's number when one is chosen; a row that holds its own facts is shown at once.
 
 const STATES = ["defect", "borderline", "ok", "unknown", "error"];
-const COLUMNS = ["number", "name", "state", "ratio", "score", "className"];
+const COLUMNS = ["number", "name", "state", "ratio", "className"];
 const SPAN = [-0.5, 2.5]; // of the histogram, in thresholds
+
+/** A file's name that may break where its words end. */
+const breakable = (name) => name.split(/(?<=[_-])/).flatMap((part) => [part, make("wbr")]);
 
 class Batch extends Follower {
   static observedAttributes = ["data-rows", "data-key"];
@@ -34,12 +37,14 @@ class Batch extends Follower {
     this.count = make("p", { class: "quiet" });
     this.bar = make("progress", { max: 1, value: 0 });
     this.histogram = make("svg", { class: "scale still", height: HEIGHT, role: "img", "aria-label": WORDS.batchScale });
+    const smallest = Math.min(...Object.values(this.calibration.classes).map(smallestRate));
+    this.rate = new Rate(smallest, this.calibration.rate);
     this.chips = make("div", { class: "chips", role: "group", "aria-label": WORDS.filter });
     this.search = make("input", { type: "search", placeholder: WORDS.search, "aria-label": WORDS.search, input: () => this.narrow() });
     this.body = make("tbody", { keydown: (event) => this.walk(event) });
     this.heads = heads;
     this.kept = [
-      make("section", { class: "card" }, this.bar, this.count, this.histogram, make("div", { class: "controls" }, this.chips, this.search)),
+      make("section", { class: "card" }, this.bar, this.count, this.histogram, this.rate.element, make("div", { class: "controls" }, this.chips, this.search)),
       make("section", { class: "card table" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), this.body)),
     ];
     this.replaceChildren(...this.kept);
@@ -51,7 +56,8 @@ class Batch extends Follower {
 
   /** Judge every row again at the rate that holds now. */
   update() {
-    const rate = settings.rate ?? this.calibration.rate;
+    const rate = this.rate.current;
+    this.rate.update();
     for (const row of this.rows.values()) {
       if (row.error !== undefined) {
         Object.assign(row, { state: "error", ratio: -Infinity });
@@ -165,14 +171,14 @@ class Batch extends Follower {
 
   line(row) {
     const chosen = row.number === this.chosen;
+    const said = row.error !== undefined ? "" : row.className ? spell(row.className) : WORDS.nearest(row.nearest);
     const cells =
       row.error !== undefined
-        ? [make("td", { colspan: 4, class: "reason" }, row.error)]
+        ? [make("td", { colspan: 3, class: "reason" }, row.error)]
         : [
             make("td", {}, make("span", { class: `state ${row.state}` }, make("svg", { viewBox: "0 0 24 24" }, make("path", { d: ICONS[row.state] })), WORDS.states[row.state])),
-            make("td", { class: "number" }, `${row.ratio.toFixed(2)} ×`),
-            make("td", { class: "number" }, row.score.toFixed(2)),
-            make("td", {}, row.className ? spell(row.className) : WORDS.nearest(row.nearest)),
+            make("td", { "data-column": "ratio" }, `${row.ratio.toFixed(2)} ×`),
+            make("td", { "data-column": "className" }, said),
           ];
     const picture = row.thumb ? [make("img", { src: row.thumb, alt: "" })] : [];
     return make(
@@ -183,8 +189,12 @@ class Batch extends Follower {
         "aria-selected": String(chosen),
         click: () => this.choose(row.number),
       },
-      make("td", { class: "number" }, String(row.number + 1)),
-      make("th", { scope: "row" }, make("span", { class: "named", title: row.name }, ...picture, make("span", {}, row.name.split("/").pop()))),
+      make("td", { "data-column": "number" }, String(row.number + 1)),
+      make(
+        "th",
+        { scope: "row" },
+        make("span", { class: "named", title: row.name }, ...picture, make("span", {}, ...breakable(row.name.split("/").pop()), make("small", {}, said))),
+      ),
       ...cells,
     );
   }
@@ -222,3 +232,13 @@ class Batch extends Follower {
 }
 
 customElements.define("ltad-batch", Batch);
+
+/** <ltad-back data-to="selector">: the way back to what an answer was asked for in, where that is above, not beside. */
+class Back extends HTMLElement {
+  connectedCallback() {
+    const go = () => document.querySelector(this.dataset.to).scrollIntoView();
+    this.replaceChildren(make("button", { type: "button", click: go }, WORDS.back));
+  }
+}
+
+customElements.define("ltad-back", Back);

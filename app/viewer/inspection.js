@@ -36,8 +36,7 @@ class Inspection extends Follower {
     this.histogram = make("svg", { class: "scale", height: HEIGHT, role: "img", pointerdown: (event) => this.drag(event) });
     this.resized = new ResizeObserver(() => this.update());
     this.source = make("p", { class: "quiet" });
-    this.rate = make("input", { type: "range", min: 0, max: 100, step: 0.5, input: () => change("rate", this.chosenRate()) });
-    this.rateText = make("output", {});
+    this.rate = new Rate(smallestRate(this.facts.calibration), this.facts.calibration.rate);
     this.verdict = make(
       "section",
       { class: "card verdict" },
@@ -45,12 +44,7 @@ class Inspection extends Follower {
       this.truth,
       this.sentence,
       this.histogram,
-      make(
-        "div",
-        { class: "controls" },
-        make("label", { title: WORDS.rateHelp }, WORDS.rate, this.rate, this.rateText),
-        make("button", { type: "button", click: () => change("rate", null) }, WORDS.reset),
-      ),
+      this.rate.element,
       this.source,
     );
     this.places = make("section", { class: "card places" });
@@ -58,31 +52,15 @@ class Inspection extends Follower {
     this.replaceChildren(this.verdict, this.viewer.element, this.places, this.why, this.matches(), ...this.notes());
   }
 
-  get currentRate() {
-    return settings.rate ?? this.facts.calibration.rate;
-  }
-
-  /** The slider is logarithmic, from what the normals can promise to the largest rate. */
-  get rateLimits() {
-    return [smallestRate(this.facts.calibration), CONSTANTS.largestRate];
-  }
-
-  chosenRate() {
-    const [low, high] = this.rateLimits;
-    return low * (high / low) ** (this.rate.value / 100);
-  }
-
   update() {
     const { facts } = this;
-    const judgement = judge(this.report.image_score, facts.calibration, this.currentRate);
+    const judgement = judge(this.report.image_score, facts.calibration, this.rate.current);
     const regions = facts.everywhere ? [] : findRegions(this.viewer.fine.all, judgement.threshold, this.report.image_size);
     this.showVerdict(judgement);
     this.showPlaces(regions, judgement.threshold);
     this.showWhy(judgement.threshold);
     this.viewer.update(judgement.threshold, regions);
-    const [low, high] = this.rateLimits;
-    this.rate.value = (100 * Math.log(this.currentRate / low)) / Math.log(high / low);
-    this.rateText.textContent = percent(this.currentRate);
+    this.rate.update();
   }
 
   showVerdict(judgement) {
@@ -109,7 +87,7 @@ class Inspection extends Follower {
         : WORDS.unknown(name, inWords);
     const { changed } = calibration;
     this.source.textContent =
-      WORDS.promise(calibration, this.currentRate, judgement.threshold) +
+      WORDS.promise(calibration, this.rate.current, judgement.threshold) +
       (changed.length && !calibration.provisional
         ? WORDS.changed(changed.filter((score) => score > judgement.threshold).length / changed.length)
         : "");

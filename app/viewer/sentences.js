@@ -21,6 +21,11 @@ const SENTENCES = [
   ["common.upload", "上传"],
   // examples
   ["{} (tail)", "{}（尾部）"],
+  ["A clear find · {}", "明显的检出 · {}"],
+  ["A small find · {}", "细小的检出 · {}"],
+  ["A good part · {}", "合格品 · {}"],
+  ["A stranger · {}", "陌生产品 · {}"],
+  ["A miss · {}", "漏检 · {}"],
   ["{}: {}", "{}：{}"],
   ["bent rim", "边缘弯曲"],
   ["dent", "凹痕"],

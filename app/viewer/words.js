@@ -127,7 +127,7 @@ const ENGLISH = {
     loading: "The models are loading; examples can be clicked already.",
   },
   states: { ok: "OK", borderline: "Borderline", defect: "Defect", unknown: "Unknown", error: "Not judged" },
-  columns: { number: "No.", name: "Image", state: "Verdict", ratio: "× threshold", score: "Score", className: "Class" },
+  columns: { number: "No.", name: "Image", state: "Verdict", ratio: "× threshold", className: "Class" },
   everything: "All",
   nearest: (name) => `nearest: ${spell(name)}`,
   filter: "Show only",
@@ -136,6 +136,9 @@ const ENGLISH = {
   batchScale: "Scores of this batch over those of normal images, in thresholds",
   batchKey: "wide: normal images, narrow: this batch",
   stale: "Another checkpoint or class is chosen by now: inspect them again.",
+  back: "↑ Back to the table",
+  large: "The picture in large",
+  close: "Close",
   notShown: "The browser cannot show this file. Its verdict does, if it can be read.",
 };
 
@@ -257,7 +260,7 @@ const CHINESE = {
     loading: "模型正在加载；示例已可点击。",
   },
   states: { ok: "合格", borderline: "临界", defect: "缺陷", unknown: "未知", error: "未判断" },
-  columns: { number: "序号", name: "图像", state: "判定", ratio: "阈值倍数", score: "分数", className: "类别" },
+  columns: { number: "序号", name: "图像", state: "判定", ratio: "阈值倍数", className: "类别" },
   everything: "全部",
   nearest: (name) => `最接近：${spell(name)}`,
   filter: "只显示",
@@ -266,6 +269,9 @@ const CHINESE = {
   batchScale: "本批分数与正常图像分数的分布，以阈值为单位",
   batchKey: "宽：正常图像，窄：本批",
   stale: "已选择其他检查点或类别：请重新检测。",
+  back: "↑ 返回表格",
+  large: "大图",
+  close: "关闭",
   notShown: "浏览器无法显示此文件；若能读取，判定结果中会显示。",
 };
 

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.examples import ASSETS
+from app.examples.pictures import ASSETS
 from app.predictors import Predictors
 from app.ui import build_demo, launch_options
 from tests.toys import BROWSER_MARKS, until

@@ -91,7 +91,7 @@ def walk(page: Page, folder: Path) -> Iterator[str]:
     yield "batch"
     page.keyboard.press("Escape")
     tab(page, "names")
-    expect(page.locator("#names-table tbody tr")).to_have_count(12, timeout=WAIT)
+    expect(page.locator("#names-table tbody tr")).to_have_count(6, timeout=WAIT)
     page.locator("#names-run").click()
     expect(page.locator("#names-photograph .validation-error")).to_be_visible(timeout=WAIT)
     yield "names"
@@ -102,6 +102,12 @@ def walk(page: Page, folder: Path) -> Iterator[str]:
     expect(page.locator("#names-result table")).to_be_visible(timeout=WAIT)
     yield "compared word"
     tab(page, "checkpoints")
+    yield "checkpoints"
+    parts = page.locator("#checkpoints-parts").get_by_role("tab")
+    parts.nth(1).click()
+    expect(page.locator("#family table").first).to_be_visible(timeout=WAIT)
+    yield "family"
+    parts.nth(2).click()
     example(page, "#compare-examples", 1)
     expect(page.locator("#compare-photograph img")).to_be_visible(timeout=WAIT)
     page.locator("#compare-run").click()
@@ -140,7 +146,7 @@ def test_a_refusal_is_said_at_its_field_and_goes_when_it_is_mended(browser: Brow
     (tmp_path / "burnt.png").write_bytes(b"nothing")
     page.locator("#photograph input[type=file]").set_input_files(tmp_path / "burnt.png")
     expect(toast).to_be_visible(timeout=WAIT)
-    example(page, "#examples", 0)
+    example(page, "#examples", 2)
     expect(page.locator("#result .verdict .headline")).to_contain_text("OK", timeout=WAIT)
     expect(toast).to_have_count(0)
     tab(page, "names")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.examples import SOLAR_CELLS
+from app.examples.pictures import SOLAR_CELLS
 from ltad.data.longtail import split_hash
 from ltad.data.sources import open_dataset
 from ltad.evaluation.table import FIGURES, evaluate

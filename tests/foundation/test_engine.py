@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.examples import examples_for
+from app.examples.judged import examples_for
 from benchmarks.eager import eagerly
 from ltad.checkpoint.folder import checkpoint_folders, read_card
 from ltad.errors import DeviceError, FoundationError

@@ -24,6 +24,7 @@ from ltad.files import write_text
 from ltad.inspection.predictor import AUTO
 
 EMPTY = '<ltad-hint data-hint="dropMany"></ltad-hint>'
+BACK = '<ltad-back data-to="#batch-table"></ltad-back>'
 CHOOSE = '<ltad-hint data-hint="choose"></ltad-hint>'
 LISTEN = "element.addEventListener('ltad-choose', (event) => trigger('select', event.detail))"
 EVERY = 0.25  # seconds between two messages to the page
@@ -34,30 +35,28 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where a checkpoint is chosen."""
     batch = gr.State(None, time_to_live=UPLOAD_SECONDS, delete_callback=_close)
     with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
-            files = gr.File(
-                label=say("files"),
-                file_count="multiple",
-                height=150,
-                elem_id="batch-files",
-            )
+        with gr.Column(min_width=320):
+            files = gr.File(label=say("files"), file_count="multiple", height=160, elem_id="batch-files")
+        with gr.Column(min_width=320):
             checkpoint, class_name = checkpoint_and_class(predictors, "batch-checkpoint", None)
             with gr.Row():
                 run = gr.Button(say("inspect_all"), variant="primary", elem_id="batch-run")
                 stop = gr.Button(say("stop"), elem_id="batch-stop")
-            table = gr.HTML(EMPTY, elem_id="batch-table", apply_default_css=False, js_on_load=LISTEN)
             with gr.Row():
                 kind = gr.Dropdown(
                     [(say(key), name) for name, key in EXPORTS.items()],
                     value=next(iter(EXPORTS)),
                     label=say("take_away"),
-                    min_width=140,
+                    min_width=200,
                     elem_id="batch-kind",
                 )
-                export = gr.Button(say("make_file"), elem_id="batch-export")
+                export = gr.Button(say("save"), elem_id="batch-export")
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=320):
+            table = gr.HTML(EMPTY, elem_id="batch-table", apply_default_css=False, js_on_load=LISTEN)
             rate = gr.Number(visible=False)
             made = gr.File(show_label=False, visible=False, elem_id="batch-made")
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(min_width=320, elem_classes="beside"):
             shown = gr.HTML(CHOOSE, elem_id="batch-shown", apply_default_css=False)
 
     @told_plainly
@@ -82,10 +81,10 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             raise ImageError("This batch is gone. Drop the photographs again.")
         item = batch.items[number]
         if item.prediction is None:
-            return f'<div class="card"><h3>{escape(item.photograph.name)}</h3><p>{escape(item.error)}</p></div>'
+            return f'{BACK}<div class="card"><h3>{escape(item.photograph.name)}</h3><p>{escape(item.error)}</p></div>'
         predictor = predictors.get(batch.card.name)
         again = predictor.predict(item.photograph.path, item.prediction.class_name)
-        return inspection(replace(again, given=item.prediction.given))
+        return BACK + inspection(replace(again, given=item.prediction.given))
 
     @told_plainly
     def take_away(batch: Batch | None, kind: str, rate: float | None) -> Any:
@@ -113,10 +112,13 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     inputs, outputs = [files, checkpoint, class_name, batch], [table, shown, batch]
     validator = checked(needed(NO_PHOTOGRAPHS), None, None, None)
     running = run.click(inspect_all, inputs, outputs, js=ANEW, validator=validator, **private)
+    running.success(js="() => window.ltadReveal('#batch-table')")
     stop.click(None, cancels=running, api_visibility="private")
     opened = table.select(show, batch, shown, show_progress="hidden", **private)
     opened.success(js="() => window.ltadReveal('#batch-shown')")
-    export.click(take_away, [batch, kind, rate], made, js=NOW, api_visibility="private")
+    export.click(take_away, [batch, kind, rate], made, js=NOW, api_visibility="private").success(
+        js="(file) => window.ltadSave(file)", inputs=made, api_visibility="private"
+    )
     return [checkpoint]
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -12,7 +11,9 @@ from matplotlib import colormaps
 from PIL import Image
 
 from app.glossary import explain_all, explained
-from ltad.checkpoint.card import CheckpointCard
+from app.predictors import order
+from app.texts import contents
+from ltad.checkpoint.card import CheckpointCard, ClassCard
 from ltad.inspection.prediction import ALL, Prediction
 from ltad.words import percent, spoken
 
@@ -25,11 +26,8 @@ FIGURES = {
     "false_alarms": "false alarms",
     "found": "defects found",
 }
-CHANGED = {  # the same once more, after harmless change
-    "image_auroc": "image AUROC, changed harmlessly",
-    "false_alarms": "false alarms, changed harmlessly",
-    "found": "defects found, changed harmlessly",
-}
+CHANGED = ("image_auroc", "false_alarms", "found")  # the figures that are measured after harmless change, too
+OF_EACH = ("image_auroc", "false_alarms", "found")  # and that the table of the classes gives
 DIFFERENCE = "PuOr_r"  # colours; the middle is "the same"
 DIFFERENCE_SIDE = 256  # pixels
 NOT_MEASURED = "not measured"
@@ -51,15 +49,34 @@ def _card(card: CheckpointCard, speed: str) -> str:
         "Time": escape(speed),
     }
     rows = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in facts.items())
-    return (
-        f'<section class="card"><h2>{escape(card.name)}</h2>{_long_tail(card)}{_figures(card)}'
-        f'<dl class="facts">{rows}</dl></section>'
-    )
+    folded = _folded("Each class", _classes(card)) + _folded("Data, size, time", f'<dl class="facts">{rows}</dl>')
+    return f'<section class="card"><h2>{escape(card.name)}</h2>{_long_tail(card)}{_figures(card)}{folded}</section>'
+
+
+def _folded(title: str, what: str) -> str:
+    return f"<details><summary>{title}</summary>{what}</details>"
+
+
+def _classes(card: CheckpointCard) -> str:
+    """Every class with its training images and figures, those with the most images first."""
+    measured = card.metrics["classes"] if card.metrics else {}
+    rows = ""
+    for c in _by_images(card):
+        figures = "".join(f"<td>{percent(measured.get(c.name, {}).get(key))}</td>" for key in OF_EACH)
+        images = f"<td>{c.n_train} {explained(c.group)}</td>"
+        rows += f'<tr><th scope="row">{escape(spoken(c.name))}</th>{images}{figures}</tr>'
+    titles = ("class", "images", *(FIGURES[key] for key in OF_EACH))
+    head = "".join(f'<th scope="col">{explain_all(title)}</th>' for title in titles)
+    return f'<div class="sideways">{_table(head, rows)}</div>'
+
+
+def _by_images(card: CheckpointCard) -> list[ClassCard]:
+    return sorted(card.classes, key=lambda c: (-c.n_train, c.name))
 
 
 def _long_tail(card: CheckpointCard) -> str:
     """Training images per class, the most first; head and tail told apart by colour and by the line between them."""
-    classes = sorted(card.classes, key=lambda c: (-c.n_train, c.name))
+    classes = _by_images(card)
     step, most = BAR_WIDTH / len(classes), classes[0].n_train
     bars = []
     for i, c in enumerate(classes):
@@ -69,7 +86,7 @@ def _long_tail(card: CheckpointCard) -> str:
             f'<rect class="{c.group}" x="{i * step + 1:.1f}" y="{BAR_HEIGHT - height:.1f}" width="{step - 2:.1f}" '
             f'height="{height:.1f}"><title>{label}</title></rect>'
         )
-    said = f"{len(classes)} classes, {most} down to {classes[-1].n_train} training images"
+    said, _ = contents(card)
     return (
         f'<svg class="long-tail" viewBox="0 0 {BAR_WIDTH} {BAR_HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-label="{said}">{"".join(bars)}</svg><p class="quiet">{said}</p>'
@@ -80,11 +97,15 @@ def _figures(card: CheckpointCard) -> str:
     if card.metrics is None:
         return f'<p class="quiet">Image AUROC, pixel AUROC, false alarms, defects found: {NOT_MEASURED}.</p>'
     mean = [card.metrics["mean"][group] for group in GROUPS]
-    rows = _rows(FIGURES, mean)
-    if changed := [row["harmless"] for row in mean if row.get("harmless")]:
-        rows += _rows(CHANGED, changed)
     head = "".join(f'<th scope="col">{explained(group)}</th>' for group in GROUPS)
-    return _table(f'<th scope="col">per cent</th>{head}', rows) + _strangers(card.metrics.get("strangers"))
+    head = f'<th scope="col">per cent</th>{head}'
+    changed = [row["harmless"] for row in mean if row.get("harmless")]
+    after = _rows({key: FIGURES[key] for key in CHANGED}, changed) if changed else ""
+    return (
+        _table(head, _rows(FIGURES, mean))
+        + _strangers(card.metrics.get("strangers"))
+        + (_folded("After harmless change", _table(head, after)) if after else "")
+    )
 
 
 def _rows(titles: Mapping[str, str], groups: Sequence[dict[str, Any]]) -> str:
@@ -123,13 +144,8 @@ def family(cards: Sequence[CheckpointCard]) -> str:
     for card in cards:
         if card.metrics is not None:
             by_data.setdefault(card.data.name, []).append(card)
-    parts = [_family_of(name, sorted(members, key=_imbalance)) for name, members in by_data.items() if len(members) > 1]
+    parts = [_family_of(name, sorted(members, key=order)) for name, members in by_data.items() if len(members) > 1]
     return "".join(parts) or '<p class="quiet">There is no data set with checkpoints of several imbalance levels.</p>'
-
-
-def _imbalance(card: CheckpointCard) -> tuple[float, str]:
-    factor = re.search(r"\d+(\.\d+)?", card.data.imbalance)
-    return float(factor[0]) if factor else 1.0, card.data.imbalance
 
 
 def _family_of(name: str, members: Sequence[CheckpointCard]) -> str:

@@ -5,9 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from app.choices import class_choices
+from app.choices import checkpoint_choices, class_choices
 from app.errors import told_plainly
-from app.examples import example_gallery, examples_for, thumbnails
+from app.examples.gallery import example_gallery, thumbnails
+from app.examples.judged import examples_for
 from app.fields import checked, needed
 from app.limits import AT_ONCE
 from app.photograph import NO_PHOTOGRAPH, small_photograph
@@ -33,7 +34,7 @@ OPENING = '<ltad-hint data-hint="reading"></ltad-hint>'
 
 def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where a checkpoint is chosen. Names are read when it is first opened."""
-    names, first = predictors.names(), predictors.first()
+    names, first = checkpoint_choices(predictors), predictors.first()
     with gr.Row(equal_height=False):
         checkpoint = gr.Dropdown(
             names, value=first, label=say("checkpoint"), scale=2, min_width=220, elem_id="names-checkpoint"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import gradio as gr
 
+from app.choices import checkpoint_choices
 from app.errors import told_plainly
 from app.fields import checked, needed
 from app.jobs.job import LIVE, PHOTOGRAPHS, Job
@@ -81,7 +82,7 @@ def build(
 ) -> None:
     """Lay out the tab and wire it; photo: of the Inspect tab; pickers: where checkpoints are chosen, its own first."""
     trainings, timer = memory
-    names, first = predictors.names(), predictors.first()
+    names, first = checkpoint_choices(predictors), predictors.first()
     upload = gr.State(None, time_to_live=UPLOAD_SECONDS, delete_callback=_close)
     gr.Markdown(say("teach_intro"))
     if forgets():

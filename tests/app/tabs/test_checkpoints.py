@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import examples, predictors, texts
+from app import predictors, texts
+from app.examples.judged import examples_for, judged_before
 from app.glossary import explain_all
 from app.predictors import Predictors
 from app.tabs.checkpoints.cards import checkpoint_cards, compare_in_words, difference_card, family
@@ -122,14 +123,14 @@ def test_a_model_that_cannot_be_loaded_keeps_no_other_from_it(monkeypatch: pytes
 
 def test_examples_that_were_judged_before_are_those_of_the_checkpoint() -> None:
     shared = Predictors()
-    card = shared.card("demo-exp100")
-    example = next(e for e in examples.examples_for(card) if e.defect != "good")
-    before = examples.judged_before(example, card)
+    card = shared.card("industrial-natural")
+    example = next(e for e in examples_for(card) if e.defect != "good")
+    before = judged_before(example, card)
     now = shared.get(card.name).predict(example.path)
     assert before and before["report"]["class"]["name"] == now.class_name
     assert before["report"]["image_score"] == pytest.approx(now.image_score, abs=1e-3)
-    other = shared.card("industrial-natural")
-    assert examples.judged_before(example, other) is None
+    other = shared.card("industrial-exp100")
+    assert judged_before(example, other) is None
 
 
 def test_every_text_is_there_in_both_languages() -> None:
