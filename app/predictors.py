@@ -12,7 +12,6 @@ from PIL import Image
 
 from app.jobs.queue import Jobs
 from app.limits import MODEL_BYTES
-from app.texts import RENDERED
 from ltad.checkpoint.card import CheckpointCard
 from ltad.checkpoint.folder import checkpoint_folders, load_checkpoint, read_card, shipped_checkpoint
 from ltad.errors import CheckpointError, LTADError
@@ -25,7 +24,7 @@ logger = logging.getLogger(__name__)
 def order(card: CheckpointCard) -> tuple[bool, float, str]:
     """Where a checkpoint stands in a list: real products first, then the milder imbalance."""
     factor = re.search(r"\d+(\.\d+)?", card.data.imbalance)
-    return card.data.base == RENDERED, float(factor[0]) if factor else 1.0, card.name
+    return card.data.is_rendered, float(factor[0]) if factor else 1.0, card.name
 
 
 class Predictors:

@@ -116,7 +116,6 @@ TEXTS = {
     "private": ("Private", "私有"),
     "push": ("Push", "发布"),
 }
-RENDERED = "demo"  # the data set whose products nobody ever photographed
 
 
 def say(key: str) -> I18nData:
@@ -141,11 +140,10 @@ def contents(card: CheckpointCard) -> tuple[str, str]:
     """In a word what is in a checkpoint: what its products are, how many, and images of each; in both languages."""
     counts = [c.n_train for c in card.classes]
     most, least = max(counts), min(counts)
-    rendered = card.data.base == RENDERED
     each, of_each = (f"{most}", f"{most}") if most == least else (f"{most} to {least}", f"{most} 至 {least}")
     return (
-        f"{len(counts)} {'rendered' if rendered else 'photographed'} products, {each} images each",
-        f"{len(counts)} 种{'渲染' if rendered else '实拍'}产品，每种 {of_each} 张",
+        f"{len(counts)} {'rendered' if card.data.is_rendered else 'photographed'} products, {each} images each",
+        f"{len(counts)} 种{'渲染' if card.data.is_rendered else '实拍'}产品，每种 {of_each} 张",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from ltad.config import LTADConfig
 from ltad.data.longtail import tail_classes
+from ltad.data.sources import DEMO
 from ltad.foundation.base import Fingerprint
 from ltad.judging.calibration import Calibration
 from ltad.photos.levels import Levels
@@ -53,6 +54,11 @@ class DataCard:
     def base(self) -> str:
         """The data set that came first, before any class was added."""
         return self.name.split(AND)[0]
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether nobody ever photographed its products: they are the demo factory's."""
+        return self.base == DEMO
 
     @property
     def added(self) -> tuple[str, ...]:

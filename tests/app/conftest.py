@@ -1,6 +1,8 @@
 """The page as it ships, for the tests that look at it in a browser."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +17,16 @@ def url() -> Iterator[str]:
     _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
     yield url
     demo.close()
+
+
+@pytest.fixture(scope="module")
+def toy_url(toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a page that begins with the toy checkpoint, which knows three classes and learns in seconds."""
+    folder = tmp_path_factory.mktemp("here")
+    shutil.copytree(toy_checkpoint, folder / "checkpoints" / "a-toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        demo = build_demo()
+        _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
+        yield url
+        demo.close()

@@ -13,14 +13,13 @@ from playwright.sync_api import Browser, Page, Request, expect
 from app.examples.judged import examples_for
 from app.predictors import Predictors
 from ltad.inspection.predictor import Predictor
+from tests.app.hands import WAIT, choose, drop, example
 from tests.toys import BROWSER_MARKS, until
 
 pytestmark = BROWSER_MARKS
 PHONE = Path(__file__).parents[1] / "photos" / "phone.heic"
-WAIT = 30_000  # milliseconds; the models may still be loading
 CHECKPOINT = "demo-exp100"  # whose examples are files of ours
-CLEAR, SMALL, GOOD, STRANGER, MISS = range(5)  # the examples that come first
-UNUSUAL = 6  # a good one that is more unusual than half of its normals
+CLEAR, GOOD, UNUSUAL = 0, 2, 6  # examples: a clear find, a good part, one more unusual than half of its normals
 # Pieces of text on the cards that are English sentences; licences and hashes stand as they are.
 ENGLISH_LEFT = r"""() => [...document.querySelectorAll('.card')].flatMap((card) => {
     const walker = document.createTreeWalker(card, NodeFilter.SHOW_TEXT), left = [];
@@ -80,14 +79,10 @@ def page(traffic: Traffic) -> Page:
     return traffic.page
 
 
-def click_example(page: Page, number: int) -> None:
-    page.locator("#examples button.thumbnail-item, #examples .thumbnail-lg").nth(number).click()
-
-
 def test_an_example_gives_verdict_map_and_class_without_other_hosts(page: Page, traffic: Traffic, url: str) -> None:
     strangers: list[str] = []
     page.on("request", lambda r: strangers.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
-    click_example(page, GOOD)
+    example(page, "#examples", GOOD)
     expect(page.locator("#result .verdict .headline")).to_contain_text("OK", timeout=WAIT)
     traffic.settle()  # the model itself has answered
     expect(page.locator("#result .verdict .truth")).to_have_text("This is an example, labelled: good.")
@@ -97,7 +92,7 @@ def test_an_example_gives_verdict_map_and_class_without_other_hosts(page: Page, 
 
 
 def test_threshold_and_looks_act_without_a_request(page: Page, traffic: Traffic) -> None:
-    click_example(page, UNUSUAL)
+    example(page, "#examples", UNUSUAL)
     headline, layer = page.locator("#result .headline span"), page.locator("#result .viewer canvas.map")
     expect(headline).to_have_text("OK", timeout=WAIT)
     traffic.settle()
@@ -123,16 +118,16 @@ def test_threshold_and_looks_act_without_a_request(page: Page, traffic: Traffic)
 
 
 def test_settings_stay_for_the_next_photograph(page: Page) -> None:
-    click_example(page, CLEAR)
+    example(page, "#examples", CLEAR)
     expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
     page.locator("#result [data-setting=opacity]").fill("20")
-    click_example(page, GOOD)
+    example(page, "#examples", GOOD)
     expect(page.locator("#result .headline span")).to_have_text("OK", timeout=WAIT)
     expect(page.locator("#result .viewer canvas.map")).to_have_css("opacity", "0.2")
 
 
 def test_places_are_linked_with_their_boxes_and_zoom_works_by_keyboard(page: Page) -> None:
-    click_example(page, CLEAR)
+    example(page, "#examples", CLEAR)
     row, box = page.locator("#result .places tbody tr").first, page.locator("#result .boxes button").first
     expect(row).to_be_visible(timeout=WAIT)
     row.focus()
@@ -151,26 +146,8 @@ def test_places_are_linked_with_their_boxes_and_zoom_works_by_keyboard(page: Pag
     expect(page.locator("#result .readout")).to_contain_text("× threshold")
 
 
-def choose(page: Page, box: str, name: str) -> None:
-    page.locator(f"{box} input").click()
-    page.get_by_role("option", name=re.compile(rf"^(✓ )?{name}(:|$)")).click()  # a checkpoint's says what is in it
-
-
-def test_a_verdict_is_of_what_is_chosen(page: Page) -> None:
-    facts = page.locator("#result ltad-inspection")
-    click_example(page, SMALL)
-    expect(facts).to_have_attribute("data-facts", re.compile('"checkpoint":"industrial-natural"'), timeout=WAIT)
-    choose(page, "#checkpoint", "industrial-exp100")
-    expect(facts).to_have_attribute("data-facts", re.compile('"checkpoint":"industrial-exp100"'), timeout=WAIT)
-    choose(page, "#class-name", "solar mono")
-    expect(page.locator("#result .matches tr.chosen")).to_contain_text("solar mono", timeout=WAIT)
-    click_example(page, SMALL)  # a polycrystalline cell, which nobody wants judged as another one
-    expect(page.locator("#class-name input")).to_have_value("recognise it", timeout=WAIT)
-    expect(page.locator("#result .matches tr.chosen")).to_contain_text("solar poly", timeout=WAIT)
-
-
 def test_a_photograph_is_judged_as_each_class(page: Page) -> None:
-    click_example(page, CLEAR)
+    example(page, "#examples", CLEAR)
     expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
     page.get_by_role("button", name="As another class").click()
     page.locator("#as-each").click()
@@ -191,10 +168,11 @@ def test_dropping_a_file_and_then_a_broken_one(page: Page, tmp_path: Path) -> No
     expect(page.locator("#result ltad-inspection, #result .empty")).to_have_count(0)
 
 
-def test_a_file_that_browsers_do_not_show_is_judged_once(page: Page) -> None:
+def test_a_file_that_browsers_do_not_show_is_judged_once(page: Page, traffic: Traffic) -> None:
     asked: list[str] = []
-    click_example(page, CLEAR)
+    example(page, "#examples", CLEAR)
     expect(page.locator("#result .headline span")).to_have_text("Defect", timeout=WAIT)
+    traffic.settle()  # the model itself has answered
     page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
     page.set_input_files("#photograph input[type=file]", PHONE)
     expect(page.locator("#result .headline span")).to_have_text("Unknown product", timeout=WAIT)
@@ -212,8 +190,7 @@ def test_a_batch_of_which_three_are_broken(page: Page, traffic: Traffic, tmp_pat
             packed.writestr(name, b"this is no picture" if name != "empty.jpg" else b"")
     page.get_by_role("tab", name="Batch").click()
     choose(page, "#batch-checkpoint", CHECKPOINT)
-    page.set_input_files("#batch-files input[type=file]", tmp_path / "parts.zip")
-    expect(page.locator("#batch-files").get_by_role("cell", name="parts.zip")).to_be_visible(timeout=WAIT)
+    drop(page, "#batch-files", [tmp_path / "parts.zip"])
     page.locator("#batch-run").click()
     rows = page.locator("#batch-table tbody tr")
     expect(rows.first).to_be_visible(timeout=WAIT)
@@ -250,46 +227,6 @@ def test_a_batch_of_which_three_are_broken(page: Page, traffic: Traffic, tmp_pat
     report.close()
 
 
-def test_a_batch_says_when_another_checkpoint_is_chosen(page: Page) -> None:
-    page.get_by_role("tab", name="Batch").click()
-    page.set_input_files("#batch-files input[type=file]", PHONE)
-    expect(page.locator("#batch-files").get_by_role("cell", name=PHONE.name)).to_be_visible(timeout=WAIT)
-    page.locator("#batch-run").click()
-    expect(page.locator("#batch-table tbody tr")).to_have_count(1, timeout=WAIT)
-    choose(page, "#batch-checkpoint", "demo-balanced")
-    expect(page.locator("#batch-table.stale")).to_have_attribute("data-stale", re.compile("inspect them again"))
-    page.locator("#batch-run").click()
-    expect(page.locator("#batch-table.stale")).to_have_count(0, timeout=WAIT)
-
-
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-def test_what_was_asked_for_comes_into_sight(browser: Browser, url: str, size: tuple[int, int]) -> None:
-    def expect_in_sight(selector: str) -> None:
-        expect(page.locator(selector)).to_be_visible(timeout=WAIT)
-        top = f"document.querySelector('{selector}').getBoundingClientRect().top"
-        page.wait_for_function(f"() => {top} >= 0 && {top} < 0.7 * innerHeight", timeout=WAIT)
-
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    page.goto(url)
-    expect(page.locator("#examples button.thumbnail-item").first).to_be_visible(timeout=WAIT)
-    expect(page.get_by_role("tab")).to_have_count(5)  # and none in a menu
-    if size[0] > size[1]:  # a desk shows examples before anybody scrolls
-        assert page.locator("#examples button.thumbnail-item").nth(3).bounding_box()["y"] < 0.8 * size[1]
-    click_example(page, CLEAR)
-    expect_in_sight("#result ltad-inspection")
-    caption, picture = (
-        page.locator(f"#examples button.thumbnail-item {part}").first for part in (".caption-label", "img")
-    )
-    assert caption.bounding_box()["y"] >= picture.bounding_box()["y"] + picture.bounding_box()["height"] - 1
-    page.get_by_role("tab", name="Checkpoints").click()
-    page.get_by_role("tab", name="Compare two").click()
-    page.locator("#compare-examples button.thumbnail-item").nth(1).click()
-    expect(page.locator("#compare-right ltad-inspection")).to_be_visible(timeout=WAIT)
-    page.locator("#compare-run").click()
-    expect_in_sight("#difference table")
-    page.close()
-
-
 def test_a_closed_tab_stops_its_batch(
     browser: Browser, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,8 +247,7 @@ def test_a_closed_tab_stops_its_batch(
     page = browser.new_page()
     page.goto(url)
     page.get_by_role("tab", name="Batch").click(timeout=WAIT)
-    page.set_input_files("#batch-files input[type=file]", tmp_path / "parts.zip")
-    expect(page.locator("#batch-files").get_by_role("cell", name="parts.zip")).to_be_visible(timeout=WAIT)
+    drop(page, "#batch-files", [tmp_path / "parts.zip"])
     page.locator("#batch-run").click()
     expect(page.locator("#batch-table tbody tr").nth(3)).to_be_visible(timeout=WAIT)
     page.close()
@@ -324,8 +260,7 @@ def test_a_bad_archive_is_refused_in_a_sentence(page: Page, tmp_path: Path) -> N
         for number in range(3000):
             packed.writestr(f"{number}.png", b"x")
     page.get_by_role("tab", name="Batch").click()
-    page.set_input_files("#batch-files input[type=file]", tmp_path / "many.zip")
-    expect(page.locator("#batch-files").get_by_role("cell", name="many.zip")).to_be_visible(timeout=WAIT)
+    drop(page, "#batch-files", [tmp_path / "many.zip"])
     page.locator("#batch-run").click()
     expect(page.get_by_test_id("toast-body")).to_contain_text("2000 files", timeout=WAIT)
 
@@ -373,7 +308,7 @@ def test_visitors_do_not_disturb_each_other_and_a_reload_starts_afresh(browser: 
     choose(second, "#checkpoint", CHECKPOINT)
     expect(second.locator("#about")).to_contain_text("12 classes", timeout=WAIT)
     for page in (first, second):
-        click_example(page, CLEAR)
+        example(page, "#examples", CLEAR)
     for page in (first, second):
         expect(page.locator("#result .headline span")).not_to_be_empty(timeout=WAIT)
     assert "solar mono" in first.locator("#result .matches").inner_text()
@@ -399,7 +334,7 @@ def test_the_page_speaks_chinese_to_who_reads_it(browser: Browser, url: str) -> 
     page.goto(url)
     expect(page.locator("#run")).to_have_text("检测", timeout=WAIT)
     expect(page.locator("#result .empty")).to_contain_text("照片")
-    click_example(page, CLEAR)
+    example(page, "#examples", CLEAR)
     expect(page.locator("#result .headline span")).to_have_text("缺陷", timeout=WAIT)
     page.get_by_role("tab", name="名称").click()
     expect(page.locator("#names-table tbody tr")).to_have_count(6, timeout=WAIT)
@@ -410,22 +345,11 @@ def test_the_page_speaks_chinese_to_who_reads_it(browser: Browser, url: str) -> 
     page.close()
 
 
-def test_dark_mode_has_light_words(browser: Browser, url: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{url}?__theme=dark")
-    click_example(page, CLEAR)
-    sentence = page.locator("#result .verdict p").first
-    expect(sentence).to_be_visible(timeout=WAIT)
-    colour = sentence.evaluate("element => getComputedStyle(element).color")
-    assert min(int(part) for part in colour[4:-1].split(",")) > 180
-    page.close()
-
-
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser, url: str) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.goto(url)
     expect(page.locator("#run")).to_be_visible(timeout=WAIT)
-    click_example(page, CLEAR)
+    example(page, "#examples", CLEAR)
     expect(page.locator("#result .verdict .headline")).to_be_visible(timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()

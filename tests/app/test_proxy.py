@@ -145,6 +145,6 @@ class TestInABrowser:
         page = browser.new_context(ignore_https_errors=True, locale="en").new_page()
         page.goto(f"{proxied.url}/")
         page.locator("input[type=file]").first.set_input_files(PART)
-        page.get_by_text("More unusual than all").first.wait_for(timeout=60_000)
+        page.get_by_text("The image fits none of the learned classes").first.wait_for(timeout=60_000)
         shown = page.locator("img").evaluate_all("images => images.filter(i => i.src && !i.naturalWidth && i.complete)")
         assert shown == [] and set(proxied.beside) <= {"/favicon.ico"}

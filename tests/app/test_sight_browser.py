@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from app.examples.judged import examples_for
 from app.predictors import Predictors
+from tests.app.hands import WAIT, choose, drop, example
 from tests.toys import BROWSER_MARKS, rings
 
 pytestmark = BROWSER_MARKS
-WAIT = 30_000  # milliseconds; the models may still be loading
 DESK, LAPTOP, PHONE = (1440, 900), (1280, 720), (390, 844)
 CLEAR, SMALL, GOOD, STRANGER, MISS = range(5)  # the examples that come first
 SCREENS = [
@@ -52,20 +52,6 @@ def page(request: pytest.FixtureRequest, browser: Browser, url: str) -> Iterator
 
 def is_phone(page: Page) -> bool:
     return page.viewport_size is not None and page.viewport_size["width"] == PHONE[0]
-
-
-def example(page: Page, gallery: str, number: int) -> None:
-    page.locator(f"{gallery} button.thumbnail-item").nth(number).click()
-
-
-def choose(page: Page, box: str, name: str) -> None:
-    page.locator(f"{box} input").click()
-    page.get_by_role("option", name=re.compile(rf"^(✓ )?{name}(:|$)")).click()
-
-
-def drop(page: Page, box: str, files: list[Path]) -> None:
-    page.locator(f"{box} input[type=file]").set_input_files(files)
-    expect(page.locator(box).get_by_role("cell", name=files[-1].name)).to_be_visible(timeout=WAIT)
 
 
 def expect_in_sight(page: Page, selector: str, within: float = 0.7) -> None:
@@ -144,6 +130,7 @@ def test_a_verdict_is_in_sight_and_true(page: Page) -> None:
 def test_a_verdict_is_of_what_is_chosen(page: Page) -> None:
     facts = page.locator("#result ltad-inspection")
     example(page, "#examples", SMALL)
+    expect_in_sight(page, "#result .verdict")
     for name in ("industrial-exp100", "industrial-natural"):
         choose(page, "#checkpoint", name)
         expect(facts).to_have_attribute("data-facts", re.compile(f'"checkpoint":"{name}"'), timeout=WAIT)
@@ -151,6 +138,7 @@ def test_a_verdict_is_of_what_is_chosen(page: Page) -> None:
     expect(page.locator("#result .verdict")).to_contain_text("cookie", timeout=WAIT)
     example(page, "#examples", CLEAR)
     expect(page.locator("#class-name input")).to_have_value("recognise it", timeout=WAIT)
+    expect(page.locator("#result .verdict")).to_contain_text("judged as solar mono", timeout=WAIT)
 
 
 def test_a_refusal_is_seen_and_goes_at_the_next_success(page: Page, tmp_path: Path) -> None:
@@ -200,7 +188,10 @@ def test_a_batch_is_read_walked_and_left(page: Page) -> None:
     else:
         expect(rows.nth(22)).to_be_in_viewport()
     choose(page, "#batch-checkpoint", "demo-balanced")
-    expect(page.locator("#batch-table.stale")).to_have_count(1)
+    expect(page.locator("#batch-table.stale")).to_have_attribute("data-stale", re.compile("inspect them again"))
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-table.stale")).to_have_count(0, timeout=WAIT)
+    expect(rows).to_have_count(len(files), timeout=2 * WAIT)
     with page.expect_download() as download:
         page.locator("#batch-export").click()
     assert download.value.suggested_filename == "report.html"
@@ -218,6 +209,7 @@ def test_a_word_that_cannot_be_read_is_said_at_its_field(page: Page) -> None:
 def test_two_checkpoints_are_compared_at_once_and_by_name(page: Page) -> None:
     page.get_by_role("tab", name="Checkpoints").click()
     expect(page.locator("#deck .card").first).to_contain_text("6 photographed products, 760 to 20 images each")
+    expect(page.locator("#deck")).to_contain_text("ms per image", timeout=WAIT)  # it is told anew when it is opened
     page.locator("#deck summary", has_text="Each class").first.click()
     expect_readable(page, "#deck details[open] tbody th")
     page.get_by_role("tab", name="Compare two").click()

@@ -1,5 +1,7 @@
 """What the page says: at the field that it concerns, for as long as it holds, and in the language of who reads it."""
 
+import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.predictors import Predictors
+from ltad.deploy import hub
+from ltad.foundation import hub as foundation_hub
+from tests.app.hands import WAIT, drop, example
 from tests.toys import BROWSER_MARKS, rings
 
 pytestmark = BROWSER_MARKS
-WAIT = 30_000  # milliseconds; the models may still be loading
 TABS = ("inspect", "batch", "names", "checkpoints", "teach")
 # Everything that is shown, or said of what is shown; vocabulary, licences and files' names are left out.
 VISIBLE = """() => {
@@ -47,15 +51,6 @@ def opened(browser: Browser, url: str, locale: str) -> Page:
 
 def tab(page: Page, name: str) -> None:
     page.get_by_role("tab").nth(TABS.index(name)).click()
-
-
-def example(page: Page, gallery: str, number: int) -> None:
-    page.locator(f"{gallery} button.thumbnail-item, {gallery} .thumbnail-lg").nth(number).click()
-
-
-def drop(page: Page, box: str, files: list[Path]) -> None:
-    page.locator(f"{box} input[type=file]").set_input_files(files)
-    expect(page.locator(box).get_by_role("cell", name=files[-1].name)).to_be_visible(timeout=WAIT)
 
 
 def walk(page: Page, folder: Path) -> Iterator[str]:
@@ -110,7 +105,6 @@ def walk(page: Page, folder: Path) -> Iterator[str]:
     parts.nth(2).click()
     example(page, "#compare-examples", 1)
     expect(page.locator("#compare-photograph img")).to_be_visible(timeout=WAIT)
-    page.locator("#compare-run").click()
     expect(page.locator("#difference tbody tr")).to_have_count(2, timeout=WAIT)
     yield "compared checkpoints"
     tab(page, "teach")
@@ -171,4 +165,48 @@ def test_a_refusal_goes_by_itself(browser: Browser, url: str, monkeypatch: pytes
     toast = page.get_by_test_id("toast-body")
     expect(toast).to_contain_text("There is no batch yet", timeout=WAIT)
     expect(toast).to_have_count(0, timeout=5000)
+    page.close()
+
+
+def hub_sentences() -> list[str]:
+    """What a visitor may be told about the Hub: every HubError's text, and what ``_refusal`` says by status, filled."""
+    sentences = []
+    for module in (hub, foundation_hub):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if (
+                isinstance(node, ast.Raise)
+                and isinstance(node.exc, ast.Call)
+                and ast.unparse(node.exc.func) == "HubError"
+            ):
+                sentences += filled(node.exc.args[0])
+            if isinstance(node, ast.Dict) and all(
+                isinstance(key, ast.Constant) and key.value in range(600) for key in node.keys
+            ):
+                sentences += [f"The Hub refused: “no”. {text}." for value in node.values for text in filled(value)]
+    return [text for text in sentences if "HF_TOKEN" not in text and "--output" not in text]  # the commands' alone
+
+
+def filled(text: ast.expr) -> list[str]:
+    """A text with “me/nuts” for what changes in it; none where it is made elsewhere."""
+    if isinstance(text, ast.JoinedStr):
+        return ["".join(str(part.value) if isinstance(part, ast.Constant) else "me/nuts" for part in text.values)]
+    return [text.value] if isinstance(text, ast.Constant) and isinstance(text.value, str) else []
+
+
+def test_what_the_hub_refuses_is_said_in_chinese(browser: Browser, url: str) -> None:
+    page = browser.new_page(locale="zh-CN")
+    page.goto(url)
+    expect(page.locator("#run")).to_be_visible(timeout=WAIT)
+    sentences = hub_sentences()
+    assert len(sentences) > 12
+    own = re.compile(r"“[^”]*”|me/nuts|OWNER/NAME|Hugging Face Hub|\bHub\b|/settings/tokens")
+    for said in sentences:
+        page.evaluate(
+            "text => document.body.append(Object.assign(document.createElement('p'), "
+            "{ className: 'toast-body', id: 'said', textContent: text }))",
+            said,
+        )
+        expect(page.locator("#said")).to_have_text(re.compile("[\u4e00-\u9fff]"), timeout=WAIT)
+        assert not re.search("[A-Za-z]{2}", own.sub("", page.locator("#said").inner_text())), said
+        page.evaluate("document.querySelector('#said').remove()")
     page.close()

@@ -9,12 +9,13 @@ from PIL import Image
 
 from app import predictors, texts
 from app.examples.judged import examples_for, judged_before
-from app.glossary import explain_all
+from app.glossary import explain_all, explained
 from app.predictors import Predictors
 from app.tabs.checkpoints.cards import checkpoint_cards, compare_in_words, difference_card, family
 from ltad.checkpoint.card import CheckpointCard
 from ltad.inspection.prediction import Prediction
 from ltad.inspection.predictor import Predictor
+from ltad.words import percent
 from tests.toys import toy_picture
 
 
@@ -37,6 +38,9 @@ def test_a_card_has_every_class_and_every_figure(predictor: Predictor) -> None:
     html = checkpoint_cards([card], {card.name: "42 ms per image on cpu"})
     for each in card.classes:
         assert f"{each.name}: {each.n_train} training images, {each.group}" in html
+        figures = (card.metrics or {})["classes"][each.name]
+        cells = "".join(f"<td>{percent(figures[key])}</td>" for key in ("image_auroc", "false_alarms", "found"))
+        assert f"<td>{each.n_train} {explained(each.group)}</td>{cells}" in html
     assert card.sha256() in html and "42 ms per image" in html
     assert card.metrics and f"{100 * card.metrics['mean']['all']['image_auroc']:.1f}" in html
     alarms = card.metrics["mean"]["head"]["false_alarms"], card.metrics["mean"]["head"]["false_alarms_interval"]
@@ -60,17 +64,18 @@ def test_a_card_of_older_figures_shows_those_that_it_has(predictor: Predictor) -
 
 def test_a_card_shows_what_harmless_change_and_strangers_do_where_it_was_measured(predictor: Predictor) -> None:
     card = predictor.card
-    assert card.metrics and "changed harmlessly" not in checkpoint_cards([card], {})
+    assert card.metrics and "After harmless change" not in checkpoint_cards([card], {})
     changed = {"image_auroc": 0.876, "false_alarms": 0.043, "found": 0.654, "found_interval": [0.5, 0.75]}
     mean = {group: row | {"harmless": changed} for group, row in card.metrics["mean"].items()}
     strangers = {"classes": {"nut": {}, "cap": {}}, "mean": 0.021, "mean_interval": [0.01, 0.034]}
     html = checkpoint_cards([replace(card, metrics=card.metrics | {"mean": mean, "strangers": strangers})], {})
+    after = html.split("After harmless change")[1].split("</details>")[0]
     for title, cell in (
-        ("image AUROC, changed harmlessly", "87.6 "),
-        ("false alarms, changed harmlessly", "4.3 "),
-        ("defects found, changed harmlessly", "65.4 <small>50.0 to 75.0</small>"),
+        ("image AUROC", "87.6 "),
+        ("false alarms", "4.3 "),
+        ("defects found", "65.4 <small>50.0 to 75.0</small>"),
     ):
-        assert f'<th scope="row">{explain_all(title)}</th>' + f"<td>{cell}</td>" * 3 in html
+        assert f'<th scope="row">{explain_all(title)}</th>' + f"<td>{cell}</td>" * 3 in after
     assert "Strangers taken for a known product: 2.1 % (1.0 to 3.4), mean over 2 products." in html
 
 

@@ -1,7 +1,6 @@
 """The Teach tab in a real browser, from dropped photographs to a verdict by the checkpoint that came out."""
 
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,45 +9,24 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.ui import build_demo, launch_options
+from tests.app.hands import WAIT, drop
 from tests.hub import BOB, Hub
 from tests.toys import BROWSER_MARKS, rings, torn
 
 pytestmark = BROWSER_MARKS
-WAIT = 30_000  # milliseconds
-TRAINING = 180_000
+TRAINING = 180_000  # milliseconds
 PHOTOGRAPHS = 10
 
 
-@pytest.fixture(scope="module")
-def url(toy_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A page on the toy checkpoint, which knows three classes."""
-    folder = tmp_path_factory.mktemp("here")
-    shutil.copytree(toy_checkpoint, folder / "checkpoints" / "small")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        demo = build_demo()
-        _, url, _ = demo.launch(**launch_options() | {"mcp_server": False}, prevent_thread_lock=True, quiet=True)
-        yield url
-        demo.close()
-
-
 @pytest.fixture
-def page(browser: Browser, url: str) -> Iterator[Page]:
-    """The tab of a visitor of their own, with the toy checkpoint chosen."""
+def page(browser: Browser, toy_url: str) -> Iterator[Page]:
+    """The tab of a visitor of their own, which starts from the toy checkpoint."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.goto(url)
+    page.goto(toy_url)
     page.get_by_role("tab", name="Teach").click(timeout=WAIT)
-    page.locator("#teach-parent input").click()
-    page.get_by_role("option", name="small").click()
     yield page
     context.close()
-
-
-def uploaded(page: Page, box: str, name: str) -> None:
-    """Wait until a file is at the server: while it is under way its name stands there, too, but in no table."""
-    expect(page.locator(box).get_by_role("cell", name=name)).to_be_visible(timeout=WAIT)
 
 
 def drop_and_check(page: Page, folder: Path) -> None:
@@ -58,13 +36,9 @@ def drop_and_check(page: Page, folder: Path) -> None:
     torn(950)[0].save(folder / "torn.png")
     for name in ("burnt.png", "lone_mask.png"):
         (folder / name).write_bytes(b"nothing")
-    page.locator("#teach-files input[type=file]").set_input_files(sorted(folder.glob("good-*.png")))
-    uploaded(page, "#teach-files", "good-9.png")
+    drop(page, "#teach-files", sorted(folder.glob("good-*.png")))
     page.get_by_role("button", name="Optional").click()
-    page.locator("#teach-defective input[type=file]").set_input_files(
-        [folder / name for name in ("torn.png", "burnt.png", "lone_mask.png")]
-    )
-    uploaded(page, "#teach-defective", "burnt.png")
+    drop(page, "#teach-defective", [folder / name for name in ("torn.png", "lone_mask.png", "burnt.png")])
     page.locator("#teach-check").click()
     expect(page.locator("#teach-found")).to_contain_text(f"{PHOTOGRAPHS} photographs", timeout=WAIT)
 
@@ -89,8 +63,7 @@ def test_what_cannot_be_used_is_named_and_nothing_can_be_begun_with_it(page: Pag
         link = ZipInfo("link.png")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, b"/etc/passwd")
-    page.locator("#teach-files input[type=file]").set_input_files(tmp_path / "evil.zip")
-    uploaded(page, "#teach-files", "evil.zip")
+    drop(page, "#teach-files", [tmp_path / "evil.zip"])
     page.locator("#teach-check").click()
     reasons = page.locator("#teach-found li")
     expect(reasons).to_have_count(3, timeout=WAIT)
@@ -104,14 +77,14 @@ def test_what_cannot_be_used_is_named_and_nothing_can_be_begun_with_it(page: Pag
 
 
 def test_a_training_is_begun_found_again_and_cancelled_and_is_nobody_elses(
-    page: Page, browser: Browser, url: str, tmp_path: Path
+    page: Page, browser: Browser, toy_url: str, tmp_path: Path
 ) -> None:
     drop_and_check(page, tmp_path)
     begin(page)
     come_again(page)
     expect(page.locator("#teach-state")).to_contain_text("Training", timeout=WAIT)
     stranger = browser.new_page()
-    stranger.goto(url)
+    stranger.goto(toy_url)
     stranger.get_by_role("tab", name="Teach").click(timeout=WAIT)
     expect(stranger.locator("#teach-check")).to_be_visible(timeout=WAIT)
     expect(stranger.locator("#teach-state")).not_to_be_visible()
