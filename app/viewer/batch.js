@@ -3,6 +3,7 @@
 
 const STATES = ["defect", "borderline", "ok", "unknown", "error"];
 const COLUMNS = ["number", "name", "state", "ratio", "className"];
+const NARROW = 544; // pixels, under which a table has no room for all of its columns
 const SPAN = [-0.5, 2.5]; // of the histogram, in thresholds
 
 /** A file's name that may break where its words end. */
@@ -24,6 +25,17 @@ class Batch extends Follower {
     } else if (!this.contains(this.body)) this.append(...this.kept); // the page took the children away
     for (const row of JSON.parse(this.dataset.rows)) if (!this.rows.has(row.number)) this.rows.set(row.number, row);
     this.update();
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    this.resized = new ResizeObserver(() => this.classList.toggle("narrow", this.clientWidth < NARROW));
+    this.resized.observe(this);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.resized.disconnect();
   }
 
   build() {

@@ -42,7 +42,7 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
             with gr.Row():
                 run = gr.Button(say("inspect_all"), variant="primary", elem_id="batch-run")
                 stop = gr.Button(say("stop"), elem_id="batch-stop")
-            with gr.Row():
+            with gr.Row(equal_height=True):
                 kind = gr.Dropdown(
                     [(say(key), name) for name, key in EXPORTS.items()],
                     value=next(iter(EXPORTS)),
