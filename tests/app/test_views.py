@@ -14,7 +14,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator, Page, expect
 from sklearn.datasets import load_sample_image
 
 from app import endpoints
@@ -25,7 +25,8 @@ from app.tabs.checkpoints.cards import class_in_words
 from ltad.__main__ import main
 from ltad.inspection.predictor import AUTO, Predictor
 from ltad.words import spoken
-from tests.toys import BROWSER_MARKS, acting
+from tests.app.hands import WAIT, drop
+from tests.toys import BROWSER_MARKS, acting, rings
 
 pytestmark = BROWSER_MARKS
 ERROR = "error"
@@ -48,14 +49,15 @@ def of_report(report: dict[str, Any]) -> Told:
 
 @pytest.fixture(scope="module")
 def photographs(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Good, defective and unknown ones, one that is bright all over, and a broken file."""
+    """Thirty: good, defective and unknown ones, one that is bright all over, and a broken file."""
     folder = tmp_path_factory.mktemp("photographs")
-    for class_name in ("checker", "dots"):
-        for kind in ("good", "blotch"):
-            shutil.copy(toy_folder / class_name / "test" / kind / "000.png", folder / f"{class_name}-{kind}.png")
+    for path in toy_folder.glob("*/test/*/*.png"):
+        shutil.copy(path, folder / f"{path.parts[-4]}-{path.parts[-2]}-{path.name}")
+    for number in range(8):
+        rings(number).save(folder / f"ring-{number}.png")
     for name in ("china", "flower"):
         Image.fromarray(load_sample_image(f"{name}.jpg")).resize((128, 96)).save(folder / f"{name}.png")
-    with Image.open(folder / "dots-good.png") as image:
+    with Image.open(folder / "dots-good-000.png") as image:
         image.point(lambda value: min(255, value + 150)).save(folder / "lit.png")
     (folder / "torn.png").write_bytes(b"this is no picture")
     return {path.name: path for path in sorted(folder.iterdir())}
@@ -94,10 +96,11 @@ def client(toy_checkpoint: Path, foundation: object, tmp_path_factory: pytest.Te
 
 
 def test_the_photographs_are_of_every_kind(told: dict[str, Told]) -> None:
+    assert len(told) == 30
     assert {each.verdict for each in told.values()} >= {"ok", "defect", "unknown", ERROR}
     for name in ("china.png", "flower.png", "lit.png"):
         assert told[name].verdict == "unknown" and told[name].class_name is None and told[name].nearest, name
-    assert told["dots-blotch.png"] == Told("defect", "dots", "dots")
+    assert told["dots-blotch-000.png"] == Told("defect", "dots", "dots")
 
 
 def test_csv_and_table_tell_what_the_json_tells(batch: Batch, told: dict[str, Told], predictor: Predictor) -> None:
@@ -127,25 +130,45 @@ def test_the_report_and_its_rows_show_what_the_json_tells(
     page = browser.new_page(locale="en-GB")
     page.goto((tmp_path / "report.html").as_uri())
     page.wait_for_selector("tbody tr")
-    rows = page.locator("ltad-batch tbody tr")
-    assert rows.count() == len(expected)
-    for i in range(rows.count()):
-        row = rows.nth(i)
-        name = row.locator("th").inner_text().strip()
-        shown = expected[name]
+    for name, row in expect_rows(page, expected).items():
         row.click()
+        if (shown := expected[name]).verdict != ERROR:
+            card = page.locator("#shown .card.verdict")
+            assert f"card verdict {shown.verdict}" == card.get_attribute("class")  # the row's own inspection
+            assert page.locator("#shown .matches tr.chosen").count() == (shown.class_name is not None)
+    page.close()
+
+
+def expect_rows(page: Page, told: dict[str, Told]) -> dict[str, Locator]:
+    """A batch's table and its counts tell it; gives its rows by name."""
+    rows = {
+        row.locator(".named").get_attribute("title") or "": row for row in page.locator("ltad-batch tbody tr").all()
+    }
+    assert rows.keys() == told.keys()
+    for name, row in rows.items():
+        shown = told[name]
         if shown.verdict == ERROR:
             assert row.locator("td.reason").count() == 1
             continue
-        assert VERDICTS[row.locator(".state").inner_text().strip()] == shown.verdict
-        text = row.locator("td").last.inner_text()
-        assert text == (spoken(shown.class_name) if shown.class_name else f"nearest: {spoken(shown.nearest or '')}")
-        card = page.locator("#shown .card.verdict")
-        assert f"card verdict {shown.verdict}" == card.get_attribute("class")  # the row's own inspection
-        assert page.locator("#shown .matches tr.chosen").count() == (shown.class_name is not None)
+        assert VERDICTS[row.locator(".state").inner_text().strip()] == shown.verdict, name
+        said = row.locator("[data-column=className]").text_content()
+        assert said == (spoken(shown.class_name) if shown.class_name else f"nearest: {spoken(shown.nearest or '')}")
     chips = page.locator(".chip").all_inner_texts()[1:]
     counts = {VERDICTS[chip.rpartition(" ")[0]]: int(chip.rpartition(" ")[2]) for chip in chips}
-    assert counts == Counter(each.verdict for each in expected.values())
+    assert counts == Counter(each.verdict for each in told.values())
+    return rows
+
+
+def test_the_page_shows_what_the_json_tells(
+    browser: Browser, toy_url: str, photographs: dict[str, Path], told: dict[str, Told]
+) -> None:
+    page = browser.new_page(locale="en-GB")
+    page.goto(toy_url)
+    page.get_by_role("tab", name="Batch").click(timeout=WAIT)
+    drop(page, "#batch-files", list(photographs.values()))
+    page.locator("#batch-run").click()
+    expect(page.locator("#batch-table tbody tr")).to_have_count(len(told), timeout=2 * WAIT)
+    expect_rows(page, told)
     page.close()
 
 
