@@ -189,8 +189,11 @@ def test_a_batch_is_read_walked_and_left(page: Page) -> None:
         expect(rows.nth(22)).to_be_in_viewport()
     choose(page, "#batch-checkpoint", "demo-balanced")
     expect(page.locator("#batch-table.stale")).to_have_attribute("data-stale", re.compile("inspect them again"))
+    table = page.locator("#batch-table ltad-batch")
+    key = table.get_attribute("data-key") or ""
     page.locator("#batch-run").click()
     expect(page.locator("#batch-table.stale")).to_have_count(0, timeout=WAIT)
+    expect(table).not_to_have_attribute("data-key", key, timeout=WAIT)
     expect(rows).to_have_count(len(files), timeout=2 * WAIT)
     with page.expect_download() as download:
         page.locator("#batch-export").click()

@@ -106,11 +106,12 @@ def work(hand: Hand, parts: list[Path], folder: Path) -> dict[str, tuple[int, in
     return counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("screen", "most"),
     [
         ((1440, 900), [(1, 0), (0, 1), (4, 0), (5, 1), (1, 1)]),
-        pytest.param((390, 844), [(1, 0), (0, 1), (4, 1), (5, 2), (1, 1)], marks=pytest.mark.slow),
+        ((390, 844), [(1, 0), (0, 1), (4, 1), (5, 2), (1, 1)]),
     ],
 )
 def test_the_five_tasks_of_an_inspector_are_short(

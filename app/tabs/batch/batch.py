@@ -83,6 +83,11 @@ class Batch:
         """Delete what was unpacked."""
         self._delete()
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was closed, and nothing can be looked at or taken away any more."""
+        return not self.folder.is_dir()
+
     def run(self, predictor: Predictor, class_name: str) -> Iterator[Item]:
         """Judge what waits, and give every item as it is done; one call takes all that waits."""
         waiting, self._waiting = self._waiting, []

@@ -27,6 +27,7 @@ EMPTY = '<ltad-hint data-hint="dropMany"></ltad-hint>'
 BACK = '<ltad-back data-to="#batch-table"></ltad-back>'
 CHOOSE = '<ltad-hint data-hint="choose"></ltad-hint>'
 LISTEN = "element.addEventListener('ltad-choose', (event) => trigger('select', event.detail))"
+GONE = "This batch is gone. Drop the photographs again."
 EVERY = 0.25  # seconds between two messages to the page
 EXPORTS = {"report.html": "html_report", "results.csv": "csv", "results.json": "json", "maps.zip": "maps"}
 
@@ -77,8 +78,8 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     @told_plainly
     def show(batch: Batch | None, event: gr.EventData) -> str:
         number = event.number
-        if batch is None or not isinstance(number, int) or not 0 <= number < len(batch.items):
-            raise ImageError("This batch is gone. Drop the photographs again.")
+        if batch is None or batch.is_gone or not isinstance(number, int) or not 0 <= number < len(batch.items):
+            raise ImageError(GONE)
         item = batch.items[number]
         if item.prediction is None:
             return f'{BACK}<div class="card"><h3>{escape(item.photograph.name)}</h3><p>{escape(item.error)}</p></div>'
@@ -90,6 +91,8 @@ def build(predictors: Predictors) -> list[gr.Dropdown]:
     def take_away(batch: Batch | None, kind: str, rate: float | None) -> Any:
         if batch is None:
             raise ImageError("There is no batch yet: drop photographs and inspect them first.")
+        if batch.is_gone:  # another one has just begun
+            raise ImageError(GONE)
         path = Path(mkdtemp(prefix="export-", dir=batch.folder), kind)
         rate = rate or batch.card.config.calibration.false_alarm_rate
         if path.suffix == ".html":

@@ -117,7 +117,9 @@ def test_names_are_escaped(tmp_path: Path, predictor: Predictor) -> None:
 def test_what_was_unpacked_goes_with_the_batch(batch: Batch) -> None:
     folder = batch.folder
     assert any(folder.rglob("*.png"))
+    assert not batch.is_gone
     batch.close()
+    assert batch.is_gone
     assert not folder.exists()
 
 
