@@ -13,7 +13,7 @@ from ltad.deploy.hub import KEPT, Info, Sent, send
 from ltad.errors import HubError
 from ltad.words import nearest_first
 
-CHECKPOINTS = ("demo-exp100",)  # what the page begins with; the others are six megabytes each
+CHECKPOINTS = ("demo-exp100",)  # rendered, so that no licence of its data binds; the others are six megabytes each
 FILES = ("app.py", "requirements.txt", "LICENSE")
 FOLDERS = {  # and what of them: never what a run leaves there
     "app": (".py", ".css", ".js"),
