@@ -12,7 +12,7 @@ from ltad.words import spoken
 
 def checkpoint_choices(predictors: Predictors) -> list[tuple[Any, str]]:
     """The checkpoints that ship, each with what is in it."""
-    return [(say_checkpoint(predictors.card(name)), name) for name in predictors.names()]
+    return [(say_checkpoint(card), card.name) for card in predictors.cards()]
 
 
 def class_choices(predictors: Predictors, checkpoint: str | None) -> list[tuple[Any, str]]:

@@ -158,4 +158,4 @@ def _refuse_to_overwrite(
 def _holds_a_checkpoint(info: Info) -> bool:
     """Whether a model repository is an LTAD checkpoint's, or has no model yet."""
     there = {sibling.rfilename for sibling in info.siblings or ()}
-    return not there & {CONFIG, TENSORS} or (isinstance(info, ModelInfo) and info.library_name == PACKAGE)
+    return not there & {CONFIG, TENSORS} or getattr(info, "library_name", None) == PACKAGE

@@ -210,6 +210,7 @@ def test_a_word_that_cannot_be_read_is_said_at_its_field(page: Page) -> None:
 
 
 def test_two_checkpoints_are_compared_at_once_and_by_name(page: Page) -> None:
+    expect(page.locator("#loading ltad-hint")).to_have_count(0, timeout=2 * WAIT)
     page.get_by_role("tab", name="Checkpoints").click()
     expect(page.locator("#deck .card").first).to_contain_text("6 photographed products, 760 to 20 images each")
     expect(page.locator("#deck")).to_contain_text("ms per image", timeout=WAIT)  # it is told anew when it is opened

@@ -26,8 +26,7 @@ FIGURES = {
     "false_alarms": "false alarms",
     "found": "defects found",
 }
-CHANGED = ("image_auroc", "false_alarms", "found")  # the figures that are measured after harmless change, too
-OF_EACH = ("image_auroc", "false_alarms", "found")  # and that the table of the classes gives
+MAIN = ("image_auroc", "false_alarms", "found")  # the figures of each class, and of all after harmless change
 DIFFERENCE = "PuOr_r"  # colours; the middle is "the same"
 DIFFERENCE_SIDE = 256  # pixels
 NOT_MEASURED = "not measured"
@@ -62,10 +61,10 @@ def _classes(card: CheckpointCard) -> str:
     measured = card.metrics["classes"] if card.metrics else {}
     rows = ""
     for c in _by_images(card):
-        figures = "".join(f"<td>{percent(measured.get(c.name, {}).get(key))}</td>" for key in OF_EACH)
+        figures = "".join(f"<td>{percent(measured.get(c.name, {}).get(key))}</td>" for key in MAIN)
         images = f"<td>{c.n_train} {explained(c.group)}</td>"
         rows += f'<tr><th scope="row">{escape(spoken(c.name))}</th>{images}{figures}</tr>'
-    titles = ("class", "images", *(FIGURES[key] for key in OF_EACH))
+    titles = ("class", "images", *(FIGURES[key] for key in MAIN))
     head = "".join(f'<th scope="col">{explain_all(title)}</th>' for title in titles)
     return f'<div class="sideways">{_table(head, rows)}</div>'
 
@@ -100,12 +99,9 @@ def _figures(card: CheckpointCard) -> str:
     head = "".join(f'<th scope="col">{explained(group)}</th>' for group in GROUPS)
     head = f'<th scope="col">per cent</th>{head}'
     changed = [row["harmless"] for row in mean if row.get("harmless")]
-    after = _rows({key: FIGURES[key] for key in CHANGED}, changed) if changed else ""
-    return (
-        _table(head, _rows(FIGURES, mean))
-        + _strangers(card.metrics.get("strangers"))
-        + (_folded("After harmless change", _table(head, after)) if after else "")
-    )
+    after = _table(head, _rows({key: FIGURES[key] for key in MAIN}, changed))
+    figures = _table(head, _rows(FIGURES, mean)) + _strangers(card.metrics.get("strangers"))
+    return figures + (_folded("After harmless change", after) if changed else "")
 
 
 def _rows(titles: Mapping[str, str], groups: Sequence[dict[str, Any]]) -> str:

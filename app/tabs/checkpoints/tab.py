@@ -21,7 +21,7 @@ from ltad.errors import ImageError
 
 def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     """Lay out the tab and wire it; gives where checkpoints are chosen. What is measured is read when it is opened."""
-    names, shown = predictors.names(), predictors.first()
+    shown = predictors.first()
     cards, choices = predictors.cards(), checkpoint_choices(predictors)
     alike = [c.name for c in cards if shown not in (None, c.name) and c.data.base == predictors.card(shown).data.base]
     with gr.Tabs(elem_id="checkpoints-parts"):
@@ -40,7 +40,9 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
                         first = gr.Dropdown(choices, value=shown, label=say("first"), min_width=160)
                         second = gr.Dropdown(
                             choices,
-                            value=next(iter([*alike, *reversed(names)]), None),  # of the same products, if there is one
+                            value=next(
+                                iter([*alike, *(card.name for card in reversed(cards))]), None
+                            ),  # of the same products, if there is one
                             label=say("second"),
                             min_width=160,
                             elem_id="compare-second",
