@@ -18,6 +18,8 @@ const SENTENCES = [
   ["Fullscreen", "全屏"],
   ["In queue: {#} of {#}", "排队：{#} / {#}"],
   ["common.complete", "完成"], // what Gradio's own Chinese lacks
+  ["processing |", "处理中 |"],
+  ["queue: {#}/{#} |", "排队：{#}/{#} |"],
   ["common.upload", "上传"],
   // examples
   ["{} (tail)", "{}（尾部）"],
