@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any, ClassVar, Literal, Self
 
 NORMAL_STATES = ("a photo of a flawless {}", "a photo of a perfect {}", "a photo of a normal {}")
+METRICS = ("euclidean", "cosine")  # of a memory: between patches as they are, or between their unit vectors
 ABNORMAL_STATES = ("a photo of a damaged {}", "a photo of a defective {}", "a photo of an abnormal {}")
 
 
@@ -188,19 +189,23 @@ class HarmlessConfig(_Section):
 class MemoryConfig(_Section):
     """Our memories of exemplar patches; the lists say of each memory what it holds and what it counts."""
 
-    strides: tuple[int, ...] = (16, 32)  # of the map
-    pools: tuple[int, ...] = (1, 1)  # patches, odd: neighbourhood averaged around each patch
-    weights: tuple[float, ...] = (1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
+    strides: tuple[int, ...] = (16, 16, 32)  # of the map
+    pools: tuple[int, ...] = (1, 1, 1)  # patches, odd: neighbourhood averaged around each patch
+    metrics: tuple[str, ...] = ("euclidean", "cosine", "euclidean")  # how far off a patch is, or only its direction
+    weights: tuple[float, ...] = (1.0, 1.0, 0.5)  # in the score, beside scoring.reconstruction_weight
     dim: int = 120  # principal coordinates that are kept of the channels
-    per_class: int = 3072  # exemplars of a class at most; 0 = no memory
-    total: int = 18_432  # exemplars of all classes together
+    per_class: int = 2048  # exemplars of a class at most; 0 = no memory
+    total: int = 12_288  # exemplars of all classes together
 
     OFF: ClassVar[frozenset[str]] = frozenset({"per_class"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        lengths = {len(self.strides), len(self.pools), len(self.weights)}
-        _require(len(lengths) == 1, "memory.strides, memory.pools and memory.weights must be of one length")
+        lengths = {len(self.strides), len(self.pools), len(self.metrics), len(self.weights)}
+        lists = "memory.strides, memory.pools, memory.metrics and memory.weights"
+        _require(len(lengths) == 1, f"{lists} must be of one length")
+        known = set(self.metrics) <= set(METRICS)
+        _require(known, f"memory.metrics must be of {', '.join(METRICS)}, got {list(self.metrics)}")
         odd = all(pool > 0 and pool % 2 == 1 for pool in self.pools)
         _require(odd, f"memory.pools must be odd and positive, got {list(self.pools)}")
         weighed = all(math.isfinite(weight) and weight >= 0 for weight in self.weights)
@@ -237,7 +242,9 @@ class Phase2Config(_Section):
 
     steps: int = 500  # our choice: what a few minutes on two CPU cores allow; longer is better
     batch_size: int = 8
+    optimiser: Literal["adamw", "muon"] = "adamw"  # muon: for the transformer's hidden matrices; AdamW for the rest
     learning_rate: float = 1e-3
+    muon_learning_rate: float = 1e-2
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
     reconstruction_jitter: float = 5.0  # UniAD's scale of feature noise; UniAD has 20

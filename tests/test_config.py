@@ -69,7 +69,7 @@ def test_every_switch_is_reached_by_its_name(assignment: str) -> None:
 
 
 def test_switches_that_fit_only_together_are_changed_together() -> None:
-    changes = ("memory.strides=[16]", "memory.pools=[1]", "memory.weights=[1.0]")
+    changes = ("memory.strides=[16]", "memory.pools=[1]", 'memory.metrics=["cosine"]', "memory.weights=[1.0]")
     assert default().override(*changes).memory.strides == (16,)
     with pytest.raises(ValueError, match="must be of one length"):
         default().override(*changes[:2])

@@ -1,14 +1,10 @@
-"""How a calibration is kept in ``config.json``, and how an older one is read."""
+"""How a calibration is kept in ``config.json``."""
 
 import math
-import statistics
 from typing import Any
 
-from ltad.config import HarmlessConfig
 from ltad.judging.calibration import FAMILIAR_BY, Calibration, HeldOut
 from ltad.judging.rehearsal import Rehearsal, Scale
-
-HALF = 0.5  # of the usual similarity to its name, at which format 3 still took an image for a class's
 
 
 def values_of(calibration: Calibration) -> dict[str, Any]:
@@ -50,31 +46,3 @@ def calibration_of(values: dict[str, Any]) -> Calibration:
     if calibration.familiar_by not in FAMILIAR_BY:
         raise ValueError(f"familiar_by must be one of {', '.join(FAMILIAR_BY)}, got {calibration.familiar_by!r}")
     return calibration
-
-
-def from_format_3(values: dict[str, Any], version: int) -> dict[str, Any]:
-    """A folder's values of format 3 as values of the format after it, which mean the same; any others as they are.
-
-    Format 3 knew no harmless change, no background and no rehearsal. Its classes were recognised by the similarity to
-    their names, at half of what is usual.
-    """
-    if values.get("format_version") != version - 1 or not isinstance(values.get("config"), dict):
-        return values
-    try:
-        scores, similarities = (values["calibration"][key] for key in ("scores", "similarities"))
-        classes = {
-            name: {"scores": own, "changed": [], "familiarity": similarities[name]} for name, own in scores.items()
-        }
-        usual = [statistics.median(each) for each in similarities.values() if each]
-        scoring = values["config"]["scoring"] | {"background": 0.0}
-    except (TypeError, KeyError, AttributeError):
-        return values
-    calibration = {
-        "classes": classes,
-        "rehearsals": {},
-        "reach": HALF * abs(statistics.median(usual)) if usual else 2.0,
-        "familiar_by": "name",
-    }
-    harmless = vars(HarmlessConfig.none()) | {"without": []}
-    config = values["config"] | {"harmless": harmless, "scoring": scoring}
-    return values | {"format_version": version, "config": config, "calibration": calibration}

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ltad.checkpoint.calibration import calibration_of, from_format_3, values_of
+from ltad.checkpoint.calibration import calibration_of, values_of
 from ltad.checkpoint.card import (
     CONFIG,
     HUB,
@@ -30,6 +30,7 @@ from ltad.checkpoint.card import (
     Parent,
     called,
 )
+from ltad.checkpoint.formats import FORMAT_VERSION, values_of_today
 from ltad.checkpoint.hub import from_the_hub
 from ltad.checkpoint.readme import model_card
 from ltad.config import LTADConfig, build_section
@@ -41,7 +42,6 @@ from ltad.model.ltad import LTAD, build_model
 from ltad.photos.levels import Levels
 from ltad.words import nearest_first
 
-FORMAT_VERSION = 4
 KEYS = {"format_version", "config", "foundation", "classes", "data", "calibration", "parent"}
 LEVELS = "levels"  # a further key, where photographs have more than 8 bits
 STATISTICS = "statistics."  # prefix of the tensors that are not the model's
@@ -101,7 +101,7 @@ def shipped_checkpoint(name: str) -> Path:
 def read_card(folder: str | os.PathLike[str]) -> CheckpointCard:
     """Read everything but the tensors; CheckpointError says what is wrong."""
     folder = Path(folder)
-    values = from_format_3(_read_json(folder / CONFIG), FORMAT_VERSION)
+    values = values_of_today(_read_json(folder / CONFIG))
     version = values.get("format_version")
     if version is None:
         raise CheckpointError(f"{called(folder)} is no LTAD checkpoint: its config.json is another program's.")

@@ -140,8 +140,16 @@ def build_memories(config: LTADConfig, foundation: FoundationModel, classes: int
     exemplars = max(1, min(m.per_class, m.total // classes))
     layers = [max(layer for layer, other in enumerate(strides) if other == stride) for stride in m.strides]
     return [
-        PatchMemory(layer, foundation.channels[layer], pool=pool, dim=m.dim, classes=classes, exemplars=exemplars)
-        for layer, pool in zip(layers, m.pools, strict=True)
+        PatchMemory(
+            layer,
+            foundation.channels[layer],
+            pool=pool,
+            is_cosine=metric == "cosine",
+            dim=m.dim,
+            classes=classes,
+            exemplars=exemplars,
+        )
+        for layer, pool, metric in zip(layers, m.pools, m.metrics, strict=True)
     ]
 
 

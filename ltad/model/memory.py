@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from ltad.model.patches import channel_statistics, image_weights
+from ltad.model.patches import image_weights
 
 CANDIDATES = 60_000  # patches of a class among which its exemplars are chosen
 FARTHEST = 512  # candidates among which the next exemplars are looked for
@@ -63,31 +63,49 @@ class PatchMemory(nn.Module):
 
     layer: which map, of ``channels``. pool: side of the neighbourhood that is averaged around each of its patches.
     exemplars: (K, M, d), in whole steps of ``step`` (d,), one byte each; d coordinates are left of the channels.
+
+    is_cosine: whether directions are compared, which brightness and contrast hardly change; else channels count by
+    their spread. A patch that is weaker than ``usual_length`` (K,), the mean of its class, is divided by that and not
+    by its own length: where there is next to nothing, a direction is noise.
     """
 
+    usual_length: Tensor
     mean: Tensor
     basis: Tensor
     step: Tensor
     exemplars: Tensor
 
-    def __init__(self, layer: int, channels: int, *, pool: int, dim: int, classes: int, exemplars: int) -> None:
+    def __init__(
+        self, layer: int, channels: int, *, pool: int, is_cosine: bool, dim: int, classes: int, exemplars: int
+    ) -> None:
         super().__init__()
-        self.layer, self.pool = layer, pool
+        self.layer, self.pool, self.is_cosine = layer, pool, is_cosine
         dim = min(dim, channels)
+        if is_cosine:
+            self.register_buffer("usual_length", torch.ones(classes))
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("basis", torch.zeros(channels, dim))
         self.register_buffer("step", torch.ones(dim))
         self.register_buffer("exemplars", torch.zeros(classes, exemplars, dim, dtype=torch.int8))
 
     def _pooled(self, layer: Tensor) -> Tensor:
+        """Every patch of maps (B, C, h, w), averaged with its neighbours: (B, h, w, C)."""
         pooled = layer.float()
         if self.pool > 1:
             pooled = avg_pool2d(pooled, self.pool, stride=1, padding=self.pool // 2, count_include_pad=False)
-        return pooled.permute(0, 2, 3, 1)  # (B, h, w, C)
+        return pooled.permute(0, 2, 3, 1)
 
-    def coordinates(self, layer: Tensor) -> Tensor:
-        """Describe every patch of a map (B, C, h, w) by its principal coordinates: (B, h, w, d)."""
-        return (self._pooled(layer.to(self.mean.device)) - self.mean) @ self.basis
+    def _described(self, layer: Tensor, class_ids: Tensor) -> Tensor:
+        """Every patch of maps (B, C, h, w) of these classes (B,) as it is compared: (B, h, w, C)."""
+        patches = self._pooled(layer)
+        if not self.is_cosine:
+            return patches
+        least = self.usual_length.to(patches.device)[class_ids.to(patches.device), None, None]
+        return patches / torch.maximum(patches.norm(dim=-1), least)[..., None]
+
+    def coordinates(self, layer: Tensor, class_ids: Tensor) -> Tensor:
+        """Describe every patch of maps (B, C, h, w) of these classes (B,) by principal coordinates: (B, h, w, d)."""
+        return (self._described(layer.to(self.mean.device), class_ids) - self.mean) @ self.basis
 
     @torch.no_grad()
     def remember(self, maps: Sequence[Tensor], class_ids: Tensor, generator: torch.Generator) -> None:
@@ -96,11 +114,13 @@ class PatchMemory(nn.Module):
         The maps lie in host memory and come over image by image.
         A class without so many patches repeats some, and one without any image keeps zeros.
         """
-        layer = maps[self.layer]
+        layer, present = maps[self.layer], class_ids.unique().tolist()
+        for class_id in present:
+            self._see_lengths(layer[class_ids == class_id], class_id)
         self._fit_coordinates(layer, class_ids)
         chosen = torch.zeros(self.exemplars.shape, device=self.exemplars.device)
-        for class_id in class_ids.unique().tolist():
-            chosen[class_id] = self._choose(self._candidates(layer[class_ids == class_id], generator))
+        for class_id in present:
+            chosen[class_id] = self._choose(self._candidates(layer[class_ids == class_id], class_id, generator))
         self.step.copy_((chosen.abs().amax((0, 1)) / LEVELS).clamp(min=1e-4).half())
         self.exemplars.copy_(self._in_steps(chosen))
 
@@ -111,6 +131,7 @@ class PatchMemory(nn.Module):
             self.layer,
             len(self.mean),
             pool=self.pool,
+            is_cosine=self.is_cosine,
             dim=self.basis.shape[1],
             classes=1,
             exemplars=self.exemplars.shape[1],
@@ -135,15 +156,22 @@ class PatchMemory(nn.Module):
         The coordinates stay those of the classes that they were made for. keep: whether what the class has is among
         the candidates, beside so many patches of the images.
         """
-        patches = self._candidates(maps[self.layer], generator, candidates)
+        if not keep:
+            self._see_lengths(maps[self.layer], class_id)
+        patches = self._candidates(maps[self.layer], class_id, generator, candidates)
         if keep:
             patches = torch.cat([self.exemplars[class_id] * self.step, patches])
         self.exemplars[class_id] = self._in_steps(self._choose(patches)).to(self.exemplars.dtype)
 
-    def _candidates(self, layer: Tensor, generator: torch.Generator, count: int = CANDIDATES) -> Tensor:
+    def _see_lengths(self, layer: Tensor, class_id: int) -> None:
+        """Note how long the patches of a class's maps (n, C, h, w) are on the average, where directions count."""
+        if self.is_cosine:
+            self.usual_length[class_id] = torch.stack([self._pooled(m[None]).norm(dim=-1).mean() for m in layer]).mean()
+
+    def _candidates(self, layer: Tensor, class_id: int, generator: torch.Generator, count: int = CANDIDATES) -> Tensor:
         """Coordinates (P, d) of about so many patches of a class's maps (n, C, h, w)."""
-        share = -(-count // len(layer))
-        return torch.cat([_some(self.coordinates(m[None]).flatten(0, 2), share, generator) for m in layer])
+        share, own = -(-count // len(layer)), torch.tensor([class_id], device=layer.device)
+        return torch.cat([_some(self.coordinates(m[None], own).flatten(0, 2), share, generator) for m in layer])
 
     def _choose(self, candidates: Tensor) -> Tensor:
         """As many candidates as there are exemplars of a class, the first ones already as spread out as few can be."""
@@ -155,23 +183,27 @@ class PatchMemory(nn.Module):
         return (chosen / self.step).round().clamp(-LEVELS, LEVELS)
 
     def _fit_coordinates(self, layer: Tensor, class_ids: Tensor) -> None:
-        """Find the principal directions of standardised, averaged patches, each class counting the same.
+        """Find the principal directions of patches, each class counting the same; of standardised ones, if not cosine.
 
         It is done where the maps lie, in host memory: not every device has double precision.
         """
-        mean, std = channel_statistics(layer, class_ids)
-        covariance = mean.new_zeros(len(mean), len(mean))
-        for rows, weights in zip(layer.split(CHUNK), image_weights(class_ids).split(CHUNK), strict=True):
-            patches = ((self._pooled(rows).double() - mean) / std).flatten(1, 2)  # (B, N, C)
-            scaled = (patches * (weights / patches.shape[1]).sqrt()[:, None, None]).flatten(0, 1)
-            covariance += scaled.T @ scaled
-        directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, : self.basis.shape[1]]
+        channels = len(self.mean)
+        mean, second = (layer.new_zeros(shape, dtype=torch.double) for shape in (channels, (channels, channels)))
+        parts = (part.split(CHUNK) for part in (layer, class_ids, image_weights(class_ids)))
+        for rows, ids, weights in zip(*parts, strict=True):
+            patches = self._described(rows, ids).double().flatten(1, 2)  # (B, N, C)
+            weighed = (patches * (weights / patches.shape[1])[:, None, None]).flatten(0, 1)
+            mean += weighed.sum(0)
+            second += weighed.T @ patches.flatten(0, 1)
+        covariance = second - mean[:, None] * mean
+        spread = torch.ones_like(mean) if self.is_cosine else covariance.diagonal().clamp(min=1e-8).sqrt()
+        directions = torch.linalg.eigh(covariance / (spread[:, None] * spread)).eigenvectors.flip(1)
         self.mean.copy_(mean.half())
-        self.basis.copy_((directions / std[:, None]).half())
+        self.basis.copy_((directions[:, : self.basis.shape[1]] / spread[:, None]).half())
 
     def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> Tensor:
         """Distance of every patch to the nearest exemplar of its image's class (B,): (B, h, w), higher = stranger."""
-        queries = self.coordinates(maps[self.layer])
+        queries = self.coordinates(maps[self.layer], class_ids)
         exemplars = self.exemplars[class_ids] * self.step  # (B, M, d)
         return nearest_distance(queries.flatten(1, 2), exemplars).unflatten(1, queries.shape[1:3])
 

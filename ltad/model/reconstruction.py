@@ -116,6 +116,13 @@ class ReconstructionModule(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     @property
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The weights of the layers within the transformer, which are neither its input nor its output."""
+        layers = [*self.encoder.modules(), *self.decoder.modules()]
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        return [parameter for layer in linear for parameter in layer.parameters() if parameter.ndim == 2]
+
+    @property
     def position(self) -> Tensor:
         """Where a token stands: (tokens, dim), half from its row, half from its column."""
         h, w = len(self.rows), len(self.columns)

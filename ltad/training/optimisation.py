@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -72,7 +72,10 @@ class StageFolder:
 
 
 class Optimisation(NamedTuple):
-    """What a stage minimises: which loss, how long, and which parameters at which learning rate."""
+    """What a stage minimises: which loss, how long, and which parameters at which learning rate.
+
+    groups are AdamW's; muon_groups, of matrices alone, Muon's (Jordan et al. 2024).
+    """
 
     stage: Stage
     steps: int
@@ -81,6 +84,19 @@ class Optimisation(NamedTuple):
     loss: Callable[[torch.Generator], Tensor]
     gradient_clip: float = math.inf
     weight_decay: float = 0.0
+    muon_groups: Sequence[dict[str, Any]] = ()
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Everything that is learned."""
+        return [parameter for group in (*self.groups, *self.muon_groups) for parameter in group["params"]]
+
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """What changes the weights."""
+        chosen: list[torch.optim.Optimizer] = [torch.optim.AdamW(self.groups, weight_decay=self.weight_decay)]
+        if self.muon_groups:
+            chosen.append(torch.optim.Muon(self.muon_groups, weight_decay=self.weight_decay))
+        return chosen
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
@@ -99,19 +115,20 @@ def optimise(task: Optimisation, seed: int, folder: StageFolder | None, progress
     """
     generator = torch.Generator().manual_seed(seed)
     device = next(task.module.parameters()).device
-    optimiser = torch.optim.AdamW(task.groups, weight_decay=task.weight_decay)
-    rates = [group["lr"] for group in optimiser.param_groups]
+    optimisers = task.optimisers()
     first = 0
     if folder and (saved := folder.load(task.stage)):
         try:
-            first = _restore(saved, task.module, optimiser, generator)
+            first = _restore(saved, task.module, optimisers, generator)
         except (KeyError, ValueError, RuntimeError) as error:  # of a header whose names are wrong
             raise TrainingError(
                 f"The state of {task.stage} in “{folder.folder}” is damaged: remove that file, and --resume goes on "
                 "with the others."
             ) from error
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+    rates = [group["lr"] for group in groups]
     for step in range(first, task.steps):
-        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * learning_rate_factor(step, task.steps)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss = task.loss(generator)
@@ -120,36 +137,41 @@ def optimise(task: Optimisation, seed: int, folder: StageFolder | None, progress
                 f"The loss of {task.stage} is {loss.item()} at step {step + 1}, so nothing can be learned from it. "
                 "What was learned up to the last saved step is kept; go on from there with smaller learning rates."
             )
-        optimiser.zero_grad()
+        task.module.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_([p for g in task.groups for p in g["params"]], task.gradient_clip)
-        optimiser.step()
+        nn.utils.clip_grad_norm_(task.parameters, task.gradient_clip)
+        for optimiser in optimisers:
+            optimiser.step()
         progress(task.stage, step + 1, task.steps, loss.item())
         if folder and ((step + 1) % SAVE_EVERY == 0 or step + 1 == task.steps):
-            state = _state(task.module, optimiser, generator)
+            state = _state(task.module, optimisers, generator)
             folder.save(task.stage, step + 1, state)
 
 
-def _state(module: nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, Tensor]:
-    moments = optimiser.state_dict()["state"]
+def _state(
+    module: nn.Module, optimisers: Sequence[torch.optim.Optimizer], generator: torch.Generator
+) -> dict[str, Tensor]:
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-    tensors |= {f"optimiser.{i}.{key}": tensor for i, state in moments.items() for key, tensor in state.items()}
+    for number, optimiser in enumerate(optimisers):
+        for i, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{i}.{key}": tensor for key, tensor in state.items()}
     return tensors | {"generator": generator.get_state()}
 
 
 def _restore(
     saved: tuple[int, dict[str, Tensor]],
     module: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
     generator: torch.Generator,
 ) -> int:
     step, tensors = saved
     module.load_state_dict({k.removeprefix("module."): t for k, t in tensors.items() if k.startswith("module.")})
-    state = optimiser.state_dict()
+    states = [optimiser.state_dict() for optimiser in optimisers]
     for key, tensor in tensors.items():
         if key.startswith("optimiser."):
-            _, index, name = key.split(".")
-            state["state"].setdefault(int(index), {})[name] = tensor
-    optimiser.load_state_dict(state)
+            _, number, index, name = key.split(".")
+            states[int(number)]["state"].setdefault(int(index), {})[name] = tensor
+    for optimiser, state in zip(optimisers, states, strict=True):
+        optimiser.load_state_dict(state)
     generator.set_state(tensors["generator"])
     return step

@@ -1,6 +1,7 @@
 """Phase 1 and phase 2 (Ho et al. 2024, Figure 3): losses over cached features, and a model that went through both."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from ltad.model.losses import jitter, name_loss, reconstruction_loss, semantic_l
 from ltad.model.ltad import LTAD, build_model
 from ltad.model.noise import normal_noise
 from ltad.model.prompts import start_tokens
+from ltad.model.reconstruction import ReconstructionModule
 from ltad.progress import Progress, Stage
 from ltad.training.optimisation import Optimisation, StageFolder, optimise
 
@@ -74,10 +76,20 @@ def phase2(
         return phase2_loss(model, patches, batch.class_ids, settings, generator)
 
     module = nn.ModuleDict({"reconstruction": model.reconstruction, "semantic": model.semantic})
-    groups = [{"params": list(module.parameters()), "lr": settings.learning_rate}]
-    return Optimisation(
-        Stage("phase2", fold), settings.steps, module, groups, loss, settings.gradient_clip, settings.weight_decay
-    )
+    stage, (groups, muon_groups) = Stage("phase2", fold), phase2_groups(module, model.reconstruction, settings)
+    clip, decay = settings.gradient_clip, settings.weight_decay
+    return Optimisation(stage, settings.steps, module, groups, loss, clip, decay, muon_groups)
+
+
+def phase2_groups(
+    module: nn.Module, reconstruction: ReconstructionModule, settings: Phase2Config
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What AdamW learns of a module that holds the transformer, and what Muon does: its hidden matrices, if asked."""
+    hidden = reconstruction.hidden_matrices if settings.optimiser == "muon" else []
+    apart = set(map(id, hidden))
+    rest = [parameter for parameter in module.parameters() if id(parameter) not in apart]
+    matrices = [{"params": hidden, "lr": settings.muon_learning_rate}] if hidden else []
+    return [{"params": rest, "lr": settings.learning_rate}], matrices
 
 
 def phase2_loss(

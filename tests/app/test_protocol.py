@@ -101,7 +101,7 @@ def test_the_vocabulary_is_words(model: FoundationModel) -> None:
 def config(tiny_config: LTADConfig, model: FoundationModel) -> LTADConfig:
     """A few steps on the maps of one stride."""
     steps = ("phase1.steps=2", "phase2.steps=2", "calibration.phase2_steps=2")
-    strides = ("patches.strides=[16]", "memory.strides=[16,16]")
+    strides = ("patches.strides=[16]", "memory.strides=[16,16,16]")
     for assignment in (*steps, *strides, "reconstruction.pack=1", "reconstruction.neighbourhood=1"):
         tiny_config = tiny_config.override(assignment)
     return tiny_config

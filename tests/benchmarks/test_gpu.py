@@ -1,17 +1,13 @@
-"""The script for a GPU, on the CPU and with little of everything; and which optimiser learns soonest, on toys."""
+"""The script for a GPU, on the CPU and with little of everything."""
 
 import json
-import math
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu, optimisers
+from benchmarks import gpu
 from ltad.foundation import FoundationModel
-from ltad.presets import default
 
 
 @pytest.fixture(scope="module")
@@ -54,45 +50,3 @@ def test_random_features_are_like_real_ones(foundation: FoundationModel) -> None
     encoded = foundation.encode_image(torch.zeros(1, 3, 256, 256))
     assert [m.shape[1:] for m in features.maps] == [m.shape[1:] for m in encoded.maps]
     assert features.embeddings.shape == (5, foundation.joint_dim) and len(features.class_ids) == 5
-
-
-# Optimisers
-
-
-def test_every_optimiser_takes_every_parameter_once(foundation: FoundationModel) -> None:
-    config = default()
-    features = gpu.random_features(foundation, 2)
-    module = optimisers.untrained(foundation, features, config, gpu.CLASSES).reconstruction
-    everything = {id(parameter) for parameter in module.parameters()}
-    for rival in optimisers.RIVALS:
-        taken = [
-            id(parameter)
-            for each in optimisers.optimisers_of(rival, module, config)
-            for group in each.param_groups
-            for parameter in group["params"]
-        ]
-        assert len(taken) == len(everything) and set(taken) == everything
-    hidden = optimisers.hidden_matrices(module)
-    assert len(hidden) == 16 and all(parameter.ndim == 2 for parameter in hidden)
-    assert all(parameter is not module.embed.weight for parameter in hidden)
-
-
-def test_scores_are_compared_within_a_class_and_averaged_over_them() -> None:
-    scores, labels = np.array([1.0, 2.0, 11.0, 10.0, 5.0]), np.array([0, 1, 0, 1, 0])
-    found = optimisers.measure(scores, np.array([0, 0, 1, 1, 2]), labels, {1, 2})
-    assert found == {"all": 0.5, "head": 1.0, "tail": 0.0}  # class 2 has no defect
-    assert optimisers.measure(scores[:2], np.array([0, 0]), labels[:2], set())["tail"] is None
-
-
-def test_curves_have_a_point_for_every_mark(
-    toy_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = tmp_path / "curves.json"
-    small = ["--set", "reconstruction.dim=16", "--set", "reconstruction.heads=2", "--set", "phase2.batch_size=2"]
-    optimisers.main(["--data", str(toy_folder), "--steps", "2", "3", *small, "--output", str(output)])
-    rows = json.loads(output.read_text(encoding="utf-8"))["rows"]
-    assert [(row["optimiser"], row["steps"]) for row in rows] == [(r, s) for r in optimisers.RIVALS for s in (2, 3)]
-    assert all(0 <= row["all"] <= 1 and math.isfinite(row["seconds"]) for row in rows)
-    printed = capsys.readouterr().out
-    optimisers.main(["--table", str(output)])
-    assert capsys.readouterr().out == printed and printed.count("| Muon |") == 2

@@ -125,7 +125,7 @@ def rehearsed(**changes: Any) -> Callable[[dict[str, Any]], object]:
 
 
 BROKEN_CARDS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "unknown version": (lambda v: v.update(format_version=7), "format version 7, this program reads 4"),
+    "unknown version": (lambda v: v.update(format_version=7), "format version 7, this program reads 5"),
     "no version": (lambda v: v.pop("format_version"), "is no LTAD checkpoint"),
     "a missing key": (lambda v: v.pop("data"), r"missing keys \['data'\] and unexpected keys \[\]"),
     "an extra key": (lambda v: v.update(x=1, a=2), r"missing keys \[\] and unexpected keys \['a', 'x'\]"),
@@ -165,11 +165,24 @@ def test_a_broken_card_is_refused(case: str, folder: Path, foundation: Foundatio
 
 
 def test_a_folder_of_the_format_before_is_read_as_it_was_meant(folder: Path, foundation: FoundationModel) -> None:
+    def without_directions(tensors: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in tensors if name.endswith("usual_length")]:
+            del tensors[name]
+
+    def of_one_metric(values: dict[str, Any]) -> None:
+        memory = values["config"]["memory"]
+        memory["metrics"] = ["euclidean" for _ in memory["strides"]]
+
+    change_tensors(folder, without_directions)
+    change_json(folder / "config.json", of_one_metric)
     now = load_checkpoint(folder, foundation)
 
     def older(values: dict[str, Any]) -> None:
         values["format_version"] = 3
         values["config"].pop("harmless")
+        values["config"]["memory"].pop("metrics")
+        for key in ("optimiser", "muon_learning_rate"):
+            values["config"]["phase2"].pop(key)
         figures = held_out(values)
         values["calibration"] = {
             "scores": {name: each["scores"] for name, each in figures.items()},
@@ -179,6 +192,7 @@ def test_a_folder_of_the_format_before_is_read_as_it_was_meant(folder: Path, fou
     change_json(folder / "config.json", older)
     then = load_checkpoint(folder, foundation)
     assert same(now, then) and not then.card.config.harmless.is_any
+    assert set(then.card.config.memory.metrics) == {"euclidean"} and then.card.config.phase2.optimiser == "adamw"
     calibration = then.card.calibration
     assert (calibration.familiar_by, calibration.rehearsals, calibration.reach) == ("name", {}, 0.25)
     assert calibration.classes["dots"].scores == now.card.calibration.classes["dots"].scores

@@ -20,7 +20,8 @@ def generator() -> torch.Generator:
 
 def filled(maps: Tensor, class_ids: Tensor, generator: torch.Generator, **options: int) -> PatchMemory:
     """A memory of one map (n, C, h, w)."""
-    settings = {"pool": 1, "dim": 8, "classes": int(class_ids.max()) + 1, "exemplars": 256} | options
+    settings = {"pool": 1, "is_cosine": False, "dim": 8, "exemplars": 256} | options
+    settings.setdefault("classes", int(class_ids.max()) + 1)
     memory = PatchMemory(0, maps.shape[1], **settings)
     memory.remember([maps], class_ids, generator)
     return memory
@@ -82,10 +83,43 @@ def test_distances_are_those_of_standardised_channels(generator: torch.Generator
     assert memory([one_off], ids[:1])[0, 0, 0].item() == pytest.approx(3, rel=0.35)
 
 
+def test_a_cosine_memory_compares_directions(generator: torch.Generator) -> None:
+    maps, ids = torch.randn(3, 8, 5, 5, generator=generator), torch.zeros(3, dtype=torch.long)
+    maps = torch.nn.functional.normalize(maps, dim=1)
+    memory = filled(maps, ids, generator, is_cosine=True)
+    brighter = maps * torch.linspace(1, 4, 25).view(5, 5)
+    assert memory([brighter], ids).max() < 0.05
+    opposite = memory([-maps[:1]], ids[:1])
+    units = maps.permute(0, 2, 3, 1).flatten(0, 2)
+    expected = torch.cdist(-units[:25], units).amin(1).view(1, 5, 5)
+    torch.testing.assert_close(opposite, expected, atol=0.05, rtol=0)
+
+
+def test_where_there_is_next_to_nothing_a_direction_is_none(generator: torch.Generator) -> None:
+    maps, ids = torch.randn(3, 8, 5, 5, generator=generator), torch.zeros(3, dtype=torch.long)
+    maps[:, :, 2:] *= 0.01  # a blank ground
+    memory = filled(maps, ids, generator, is_cosine=True)
+    assert memory([-maps], ids)[:, 2:].max() < 0.1 < 0.3 < memory([-maps], ids)[:, :2].mean()
+
+
+def test_each_class_has_its_own_usual_length(generator: torch.Generator) -> None:
+    maps = torch.randn(4, 8, 4, 4, generator=generator)
+    maps[2:] *= 100
+    memory = filled(maps, torch.tensor([0, 0, 1, 1]), generator, is_cosine=True)
+    lengths = memory.usual_length
+    assert lengths[1] > 50 * lengths[0]
+    memory.remember_class([maps[2:]], 0, generator, keep=True)
+    assert lengths[0] < 10  # what a class has keeps its measure
+    memory.remember_class([maps[2:]], 0, generator, keep=False)
+    assert lengths[0] == lengths[1]
+
+
 def test_a_neighbourhood_is_averaged_without_the_outside(generator: torch.Generator) -> None:
-    memory = PatchMemory(0, 2, pool=3, dim=2, classes=1, exemplars=4)
+    memory = PatchMemory(0, 2, pool=3, is_cosine=False, dim=2, classes=1, exemplars=4)
     memory.basis.copy_(torch.eye(2))
-    torch.testing.assert_close(memory.coordinates(torch.full((1, 2, 4, 4), 5.0)), torch.full((1, 4, 4, 2), 5.0))
+    torch.testing.assert_close(
+        memory.coordinates(torch.full((1, 2, 4, 4), 5.0), torch.tensor([0])), torch.full((1, 4, 4, 2), 5.0)
+    )
 
 
 def test_remembering_is_the_same_every_time(generator: torch.Generator) -> None:
@@ -107,10 +141,11 @@ def test_the_budget_is_shared(foundation: FoundationModel) -> None:
 @pytest.mark.parametrize(
     ("assignment", "sentence"),
     [
-        ("memory.strides=[4,32]", r"\[8, 16, 32\].*align-mini.*\[4, 32\]"),
+        ("memory.strides=[4,32,32]", r"\[8, 16, 32\].*align-mini.*\[4, 32, 32\]"),
         ("memory.strides=[16]", "one length"),
-        ("memory.pools=[1,2]", "odd"),
-        ("memory.weights=[1,-1]", "negative"),
+        ("memory.pools=[1,2,1]", "odd"),
+        ("memory.weights=[1,-1,1]", "negative"),
+        ('memory.metrics=["euclidean","cosin","cosine"]', "must be of euclidean, cosine, got .*cosin"),
         ("memory.per_class=-1", "per_class must be 0 to"),
     ],
 )

@@ -345,7 +345,7 @@ def test_an_image_does_not_depend_on_its_batch(
     maps, class_ids = some_maps(foundation, 3, generator), torch.tensor([2, 0, 1])
     together = model(maps, class_ids)
     assert together.patch_features.shape == together.reconstructed_features.shape == (3, 256, 168)
-    assert together.semantic_logits.shape == (3, 256) and together.memory_distances.shape == (3, 2, 256)
+    assert together.semantic_logits.shape == (3, 256) and together.memory_distances.shape == (3, 3, 256)
     for i in range(3):
         alone = model([m[i : i + 1] for m in maps], class_ids[i : i + 1])
         for part, whole in zip(alone, together, strict=True):

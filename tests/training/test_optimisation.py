@@ -15,8 +15,8 @@ from tests.toys import Recorder, Stopped
 MAPS = Path("/proc/self/maps")
 
 
-def line(noise: float = 0.1) -> tuple[nn.Linear, Optimisation]:
-    """Fit a line to noisy points drawn anew at every step."""
+def line(noise: float = 0.1, *, muon: bool = False) -> tuple[nn.Linear, Optimisation]:
+    """Fit a line to noisy points drawn anew at every step; muon: its weights by Muon."""
     torch.manual_seed(0)
     module = nn.Linear(3, 1)
 
@@ -25,20 +25,26 @@ def line(noise: float = 0.1) -> tuple[nn.Linear, Optimisation]:
         y = x.sum(1, keepdim=True) + noise * torch.randn(8, 1, generator=generator)
         return (module(x) - y).square().mean()
 
-    groups = [{"params": [module.weight], "lr": 0.1}, {"params": [module.bias], "lr": 0.05}]
-    return module, Optimisation(Stage("line"), 50, module, groups, loss, gradient_clip=1.0, weight_decay=0.01)
+    weight, bias = {"params": [module.weight], "lr": 0.1}, {"params": [module.bias], "lr": 0.05}
+    groups, muon_groups = ([bias], [weight]) if muon else ([weight, bias], [])
+    return module, Optimisation(
+        Stage("line"), 50, module, groups, loss, gradient_clip=1.0, weight_decay=0.01, muon_groups=muon_groups
+    )
 
 
+@pytest.mark.parametrize("muon", [False, True])
 @pytest.mark.parametrize("stop", [3, 20, 27, 50])
-def test_a_stage_goes_on_to_the_very_bits(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_goes_on_to_the_very_bits(
+    stop: int, muon: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(optimisation, "SAVE_EVERY", 10)
-    whole, stage = line()
+    whole, stage = line(muon=muon)
     optimise(stage, 5, None, quiet)
     folder = StageFolder(tmp_path, ["this one"], resume=True)
-    _, stage = line()
+    _, stage = line(muon=muon)
     with pytest.raises(Stopped):
         optimise(stage, 5, folder, Recorder(lambda _, step: step == stop))
-    resumed, stage = line()
+    resumed, stage = line(muon=muon)
     nn.init.zeros_(resumed.weight)  # what counts is the state, if there is one
     nn.init.zeros_(resumed.bias) if stop > 10 else resumed.load_state_dict(line()[0].state_dict())
     recorder = Recorder()
