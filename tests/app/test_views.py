@@ -58,7 +58,7 @@ def photographs(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     for name in ("china", "flower"):
         Image.fromarray(load_sample_image(f"{name}.jpg")).resize((128, 96)).save(folder / f"{name}.png")
     with Image.open(folder / "dots-good-000.png") as image:
-        image.point(lambda value: min(255, value + 150)).save(folder / "lit.png")
+        image.point(lambda value: min(255, value + 220)).save(folder / "lit.png")
     (folder / "torn.png").write_bytes(b"this is no picture")
     return {path.name: path for path in sorted(folder.iterdir())}
 

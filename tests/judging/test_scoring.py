@@ -138,7 +138,9 @@ def test_distances_are_standardised_by_class_and_the_others_by_place() -> None:
 def test_memories_and_transformer_are_weighed_into_one_part() -> None:
     config = replace(
         default(),
-        memory=replace(default().memory, strides=(16, 32), pools=(1, 1), weights=(2.0, 1.0)),
+        memory=replace(
+            default().memory, strides=(16, 32), pools=(1, 1), metrics=("euclidean", "cosine"), weights=(2.0, 1.0)
+        ),
         scoring=replace(default().scoring, reconstruction_weight=1.0),
     )
     scores = RawScores(torch.tensor([[[4.0], [8.0]]]), torch.tensor([[0.0]]), torch.tensor([[7.0]]))
