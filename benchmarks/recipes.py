@@ -48,6 +48,7 @@ from ltad.machine import in_words, settle
 from ltad.model.losses import jitter
 from ltad.model.ltad import LTAD, build_model
 from ltad.model.noise import normal_noise
+from ltad.model.prompts import start_tokens
 from ltad.photos.frame import resize_mask
 from ltad.presets import default
 from ltad.progress import Stage
@@ -211,7 +212,7 @@ def run(options: argparse.Namespace) -> None:
         if any(row["recipe"] == name for row in rows):
             continue
         config = default().override(*options.settings, *RECIPES[name].settings)
-        model, own = untrained(foundation, train, config, len(split.class_names)), []
+        model, own = untrained(foundation, train, config, split.class_names), []
         for step, module, seconds, loss in learn(name, model, train, config, options.steps, bars):
             measured = measure(module, model, train, tested, config, size)
             classes = {split.class_names[k]: row for k, row in measured.items()}
@@ -252,10 +253,11 @@ def _mask(split: Dataset, index: int, size: int) -> np.ndarray | None:
     return None if sample.read_mask is None else resize_mask(sample.read_mask(), size)
 
 
-def untrained(foundation: FoundationModel, features: Features, config: LTADConfig, classes: int) -> LTAD:
+def untrained(foundation: FoundationModel, features: Features, config: LTADConfig, class_names: Sequence[str]) -> LTAD:
     """A model that knows the channels of its features, and nothing else."""
+    p, generator = config.prompts, torch.Generator().manual_seed(config.seed)
+    tokens = start_tokens(foundation, class_names, tokens=p.tokens, start=p.start, spread=p.spread, generator=generator)
     torch.manual_seed(config.seed)
-    tokens = torch.zeros(classes, config.prompts.tokens, foundation.token_size)
     model = build_model(replace(config, memory=replace(config.memory, per_class=0)), foundation, tokens)
     model.patches.learn_channels(features.maps, features.class_ids)
     return model.to(foundation.device)

@@ -87,10 +87,12 @@ class SynthesisConfig(_Section):
 
     latent: int = 32  # our choice: channels of the latent
     layout: int = 8  # our choice: the latent is layout x layout; 1 is the paper's global vector
+    layouts: int = 16  # our choice: learned ones that a name mixes; 0 is the paper's none
     width: int = 96  # channels of the decoder
     kl_weight: float = 1e-2
 
-    LIMITS: ClassVar[dict[str, int]] = {"latent": 1024, "layout": 64, "width": 2048}
+    LIMITS: ClassVar[dict[str, int]] = {"latent": 1024, "layout": 64, "layouts": 256, "width": 2048}
+    OFF: ClassVar[frozenset[str]] = frozenset({"layouts"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,9 +230,9 @@ class SemanticConfig(_Section):
 class Phase1Config(_Section):
     """Learning the names and the generator."""
 
-    steps: int = 200
+    steps: int = 400  # our choice: from there on draws are nearer to unseen images than their class's mean is
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     name_learning_rate: float = 1e-2
     contrastive_weight: float = 0.1  # our choice: without it a class is not recognised from its image
     temperature: float = 0.07

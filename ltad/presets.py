@@ -30,7 +30,7 @@ def paper() -> LTADConfig:
             normal=("a normal {}",),  # known: one static prompt; its wording: guess
             abnormal=("an abnormal {}",),
         ),
-        synthesis=dataclasses.replace(base.synthesis, layout=1),  # known: mean and spread of one vector
+        synthesis=dataclasses.replace(base.synthesis, layout=1, layouts=0),  # known: mean and spread of one vector
         reconstruction=dataclasses.replace(
             base.reconstruction,  # known: a transformer; guess: UniAD's with its mask, its queries and its sizes
             dim=256,

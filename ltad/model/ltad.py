@@ -175,6 +175,7 @@ def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: T
             grids=grids,
             latent=s.latent,
             layout=s.layout,
+            layouts=s.layouts,
             width=s.width,
         ),
         reconstruction=ReconstructionModule(

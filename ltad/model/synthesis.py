@@ -2,7 +2,8 @@
 
 Source: Ho et al. 2024, Figure 3, phase 1: mu and sigma from the frozen encoder's last output, a decoder that also
 sees the class name t_c, one synthesised map per stride. The decoder's layers, the latent's size and its layout are
-our choice: a single global vector can only return class means, a latent with a layout keeps where things are.
+our choice: a single global vector can only return class means, a latent with a layout keeps where things are, and
+layouts that a name mixes say where its class has what, which a name that is alike everywhere hardly can.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from torch.nn.functional import adaptive_avg_pool2d, gelu, interpolate
 
 from ltad.model.noise import normal_noise
 
+MIXED = 4.0  # our choice: times a name's unit vector, of which each entry is small
+
 
 class Synthesis(NamedTuple):
     """maps: synthesised, standardised, (B, C, h, w) per stride; mean, log_variance: of the latent."""
@@ -24,7 +27,10 @@ class Synthesis(NamedTuple):
 
 
 class FeatureVAE(nn.Module):
-    """Encode the deepest map to a latent of ``layout`` x ``layout`` cells; decode it under a class name."""
+    """Encode the deepest map to a latent of ``layout`` x ``layout`` cells; decode it under a class name.
+
+    layouts: how many learned ones the name mixes; 0 = none (the paper).
+    """
 
     def __init__(
         self,
@@ -35,6 +41,7 @@ class FeatureVAE(nn.Module):
         grids: Sequence[tuple[int, int]],
         latent: int,
         layout: int,
+        layouts: int,
         width: int,
     ) -> None:
         super().__init__()
@@ -46,6 +53,9 @@ class FeatureVAE(nn.Module):
         self.from_latent = nn.Conv2d(latent + joint_dim, width, 1)
         # Without a position of its own every cell of a global latent would decode alike.
         self.position = nn.Parameter(0.02 * torch.randn(width, *min(grids)))
+        self.mix = nn.Linear(joint_dim, layouts) if layouts else None
+        if layouts:
+            self.layouts = nn.Parameter(0.02 * torch.randn(layouts, width, *min(grids)))
         self.blocks = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in grids)
         self.heads = nn.ModuleList(nn.Conv2d(width, c, 1) for c in channels)
 
@@ -60,6 +70,8 @@ class FeatureVAE(nn.Module):
         names = name_features[:, :, None, None].expand(-1, -1, *latent.shape[2:])
         hidden = self.from_latent(torch.cat([latent, names], dim=1))
         hidden = interpolate(hidden, self.position.shape[1:], mode="bilinear") + self.position
+        if self.mix is not None:
+            hidden = hidden + torch.einsum("bl,lwyx->bwyx", self.mix(MIXED * name_features), self.layouts)
         maps = [hidden] * len(self.grids)
         for block, index in zip(self.blocks, sorted(range(len(self.grids)), key=self.grids.__getitem__), strict=True):
             hidden = interpolate(hidden, self.grids[index], mode="bilinear")

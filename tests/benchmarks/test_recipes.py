@@ -16,7 +16,8 @@ SMALL = ["--set", "reconstruction.dim=16", "--set", "reconstruction.heads=2", "-
 
 def test_every_parameter_is_learned_once_by_either_optimiser(foundation: FoundationModel) -> None:
     config = default()
-    module = recipes.untrained(foundation, gpu.random_features(foundation, 2), config, gpu.CLASSES).reconstruction
+    features = gpu.random_features(foundation, 2)
+    module = recipes.untrained(foundation, features, config, [str(k) for k in range(gpu.CLASSES)]).reconstruction
     everything = {id(parameter) for parameter in module.parameters()}
     for optimiser, matrices in (("adamw", 0), ("muon", 16)):
         settings = config.override(f"phase2.optimiser={optimiser}").phase2

@@ -165,15 +165,17 @@ def test_a_broken_card_is_refused(case: str, folder: Path, foundation: Foundatio
 
 
 def test_a_folder_of_the_format_before_is_read_as_it_was_meant(folder: Path, foundation: FoundationModel) -> None:
-    def without_directions(tensors: dict[str, torch.Tensor]) -> None:
-        for name in [name for name in tensors if name.endswith("usual_length")]:
+    def without_news(tensors: dict[str, torch.Tensor]) -> None:
+        news = ("usual_length", "synthesis.layouts", "mix.weight", "mix.bias")
+        for name in [name for name in tensors if name.endswith(news)]:
             del tensors[name]
 
     def of_one_metric(values: dict[str, Any]) -> None:
         memory = values["config"]["memory"]
         memory["metrics"] = ["euclidean" for _ in memory["strides"]]
+        values["config"]["synthesis"]["layouts"] = 0
 
-    change_tensors(folder, without_directions)
+    change_tensors(folder, without_news)
     change_json(folder / "config.json", of_one_metric)
     now = load_checkpoint(folder, foundation)
 
@@ -181,6 +183,7 @@ def test_a_folder_of_the_format_before_is_read_as_it_was_meant(folder: Path, fou
         values["format_version"] = 3
         values["config"].pop("harmless")
         values["config"]["memory"].pop("metrics")
+        values["config"]["synthesis"].pop("layouts")
         for key in ("optimiser", "muon_learning_rate"):
             values["config"]["phase2"].pop(key)
         figures = held_out(values)

@@ -173,7 +173,9 @@ def test_one_wording_is_enough(foundation: FoundationModel) -> None:
 def test_the_generator_draws_maps_of_the_real_shapes(layout: int, generator: torch.Generator) -> None:
     torch.manual_seed(0)
     grids = [(16, 16), (8, 8)]
-    vae = FeatureVAE(deepest_channels=6, joint_dim=5, channels=[4, 7], grids=grids, latent=3, layout=layout, width=16)
+    vae = FeatureVAE(
+        deepest_channels=6, joint_dim=5, channels=[4, 7], grids=grids, latent=3, layout=layout, layouts=2, width=16
+    )
     deepest, names = torch.randn(2, 6, 4, 4), torch.randn(2, 5, requires_grad=True)
     drawn = vae(deepest, names, generator)
     assert [tuple(m.shape) for m in drawn.maps] == [(2, 4, 16, 16), (2, 7, 8, 8)]
@@ -191,7 +193,9 @@ def test_the_generator_draws_maps_of_the_real_shapes(layout: int, generator: tor
 def test_the_prior_needs_the_name_only(layout: int, generator: torch.Generator) -> None:
     torch.manual_seed(0)
     grids = [(16, 16), (8, 8)]
-    vae = FeatureVAE(deepest_channels=6, joint_dim=5, channels=[4, 7], grids=grids, latent=3, layout=layout, width=16)
+    vae = FeatureVAE(
+        deepest_channels=6, joint_dim=5, channels=[4, 7], grids=grids, latent=3, layout=layout, layouts=2, width=16
+    )
     names = torch.randn(1, 5).expand(2, -1)
     state = generator.get_state()
     maps = vae.draw(names, generator)
