@@ -166,7 +166,8 @@ class PatchMemory(nn.Module):
     def _see_lengths(self, layer: Tensor, class_id: int) -> None:
         """Note how long the patches of a class's maps (n, C, h, w) are on the average, where directions count."""
         if self.is_cosine:
-            self.usual_length[class_id] = torch.stack([self._pooled(m[None]).norm(dim=-1).mean() for m in layer]).mean()
+            lengths = torch.stack([self._pooled(m[None]).norm(dim=-1).mean() for m in layer])
+            self.usual_length[class_id] = lengths.mean().half()
 
     def _candidates(self, layer: Tensor, class_id: int, generator: torch.Generator, count: int = CANDIDATES) -> Tensor:
         """Coordinates (P, d) of about so many patches of a class's maps (n, C, h, w)."""
