@@ -26,7 +26,7 @@ from torch import Tensor
 from benchmarks import command
 from benchmarks.recipes import untrained
 from ltad.commands.progress import Bars
-from ltad.data import Dataset
+from ltad.data import Dataset, Sample
 from ltad.data.longtail import long_tail
 from ltad.data.sources import open_dataset
 from ltad.files import write_text
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {"header": header | {"config": config.to_dict()}, "rows": rows}
 
 
-def _good(split: Dataset) -> list[Any]:
+def _good(split: Dataset) -> list[Sample]:
     return [sample for sample in split.test if not sample.label]
 
 

@@ -119,13 +119,13 @@ def learn(
         stage, max(marks), module, groups, loss_of, weight_decay=settings.weight_decay, muon_groups=muon_groups
     )
     optimisers = task.optimisers()
-    rates = [[group["lr"] for group in each.param_groups] for each in optimisers]
+    every = [group for each in optimisers for group in each.param_groups]
+    rates = [group["lr"] for group in every]
     averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE))
     seconds, start = 0.0, time.perf_counter()
     for step in range(1, task.steps + 1):
-        for each, own in zip(optimisers, rates, strict=True):
-            for group, rate in zip(each.param_groups, own, strict=True):
-                group["lr"] = rate * min(1.0, step / WARM_UP)
+        for group, rate in zip(every, rates, strict=True):
+            group["lr"] = rate * min(1.0, step / WARM_UP)
         with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"):
             loss = task.loss(generator)
         module.zero_grad()

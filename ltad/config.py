@@ -13,8 +13,8 @@ from types import UnionType
 from typing import Any, ClassVar, Literal, Self
 
 NORMAL_STATES = ("a photo of a flawless {}", "a photo of a perfect {}", "a photo of a normal {}")
-METRICS = ("euclidean", "cosine")  # of a memory: between patches as they are, or between their unit vectors
 ABNORMAL_STATES = ("a photo of a damaged {}", "a photo of a defective {}", "a photo of an abnormal {}")
+METRICS = ("euclidean", "cosine")  # of a memory: between patches as they are, or between their directions
 
 
 def _require(condition: bool, message: str) -> None:

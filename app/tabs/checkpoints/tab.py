@@ -24,6 +24,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
     shown = predictors.first()
     cards, choices = predictors.cards(), checkpoint_choices(predictors)
     alike = [c.name for c in cards if shown not in (None, c.name) and c.data.base == predictors.card(shown).data.base]
+    others = [*alike, *(card.name for card in reversed(cards))]  # of the same products, if there is one
     with gr.Tabs(elem_id="checkpoints-parts"):
         with gr.Tab(say("cards")):
             gr.Markdown(say("long_tail"), elem_id="long-tail")
@@ -40,9 +41,7 @@ def build(predictors: Predictors, tab: gr.Tab) -> list[gr.Dropdown]:
                         first = gr.Dropdown(choices, value=shown, label=say("first"), min_width=160)
                         second = gr.Dropdown(
                             choices,
-                            value=next(
-                                iter([*alike, *(card.name for card in reversed(cards))]), None
-                            ),  # of the same products, if there is one
+                            value=others[0] if others else None,
                             label=say("second"),
                             min_width=160,
                             elem_id="compare-second",
