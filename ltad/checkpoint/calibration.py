@@ -1,6 +1,7 @@
 """How a calibration is kept in ``config.json``."""
 
 import math
+from itertools import chain
 from typing import Any
 
 from ltad.judging.calibration import FAMILIAR_BY, Calibration, HeldOut
@@ -10,7 +11,7 @@ from ltad.judging.rehearsal import Rehearsal, Scale
 def values_of(calibration: Calibration) -> dict[str, Any]:
     """The calibration as plain JSON values."""
     rehearsals = {
-        str(size): {"usual": list(each.usual), "scores": dict(each.scores)}
+        str(size): {"usual": list(each.usual), "scores": dict(each.scores), "changed": dict(each.changed)}
         for size, each in calibration.rehearsals.items()
     }
     return {
@@ -30,18 +31,18 @@ def calibration_of(values: dict[str, Any]) -> Calibration:
     rehearsals = {
         int(size): Rehearsal(
             Scale(*map(float, each["usual"])),
-            {name: tuple(map(float, scores)) for name, scores in each["scores"].items()},
+            *({name: tuple(map(float, own)) for name, own in each[key].items()} for key in ("scores", "changed")),
         )
         for size, each in values["rehearsals"].items()
     }
     calibration = Calibration(classes, rehearsals, float(values["reach"]), values["familiar_by"])
     figures = [figure for each in classes.values() for part in vars(each).values() for figure in part]
-    figures += [
-        figure for each in rehearsals.values() for part in (each.usual, *each.scores.values()) for figure in part
-    ]
+    for each in rehearsals.values():
+        figures += [*each.usual, *chain(*each.scores.values(), *each.changed.values())]
     if not all(map(math.isfinite, (*figures, calibration.reach))):
         raise ValueError("the calibration's figures must be finite")
-    if any(each.usual.spread <= 0 or not all(each.scores.values()) for each in rehearsals.values()):
+    seen = [scores for each in rehearsals.values() for scores in (*each.scores.values(), *each.changed.values())]
+    if any(each.usual.spread <= 0 for each in rehearsals.values()) or not all(seen):
         raise ValueError("a rehearsal must have scores, and a spread over 0")
     if calibration.familiar_by not in FAMILIAR_BY:
         raise ValueError(f"familiar_by must be one of {', '.join(FAMILIAR_BY)}, got {calibration.familiar_by!r}")

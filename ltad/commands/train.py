@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--foundation", default="align-mini", metavar="NAME", help="frozen model: align-mini, align, open_clip:ARCH/TAG"
     )
     add_output(parser, "DIR", "folder of the new checkpoint; a finished one is not replaced", required=True)
-    parser.add_argument("--preset", default="default", choices=("default", "paper"), help="all settings at once")
+    parser.add_argument("--preset", default="default", choices=tuple(PRESETS), help="all settings at once")
     add_harmless(parser)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     parser.add_argument("--licence", default="", metavar="TEXT", help="licence of the data, for the model card")

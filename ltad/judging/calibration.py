@@ -170,9 +170,9 @@ class Calibration:
         own, changed, images = list(held_out.scores), list(held_out.changed), len(held_out.scores)
         played = self._played(images)
         if played:
-            rehearsal = self.rehearsals[played]
-            changed = rehearsal.moved(changed, own, played)
-            scores = rehearsal.moved(own, own, played) + rehearsal.others(own, max(0, ENOUGH - images))
+            rehearsal, missing = self.rehearsals[played], max(0, ENOUGH - images)
+            scores = rehearsal.moved(own, own, played) + rehearsal.others(own, missing)
+            changed = rehearsal.moved(changed, own, played) + rehearsal.others(own, missing, changed=True)
         else:
             everywhere = [score for each in self.classes.values() for score in each.scores]
             missing = min(ENOUGH, len(everywhere)) - images

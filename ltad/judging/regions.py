@@ -11,7 +11,7 @@ from ltad.config import LTADConfig
 from ltad.judging.scoring import BACKGROUND, FORMS
 
 REGION_GRID = 256  # pixels; regions are found on a map of this side and then measured in the image's pixels
-EVERYWHERE = 1.7  # our choice: standard deviations that three quarters of a picture exceed where all of it is unusual
+EVERYWHERE = 1.2  # our choice: standard deviations that three quarters of a picture exceed where all of it is unusual
 
 
 def is_everywhere(anomaly_map: np.ndarray, config: LTADConfig) -> bool:

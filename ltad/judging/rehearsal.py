@@ -7,7 +7,7 @@ expect.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -50,30 +50,49 @@ def own_scale(held_out: Sequence[float] | np.ndarray, images: int, usual: Scale)
     return Scale(trust * float(scores.mean()) + (1 - trust) * usual.mean, float(np.sqrt(variance)))
 
 
+class Performance(NamedTuple):
+    """What was seen when a class played: its held-out scores, and those of images that it had not, as they are and
+    changed harmlessly, where such change is normal.
+    """
+
+    class_name: str
+    held_out: np.ndarray
+    others: np.ndarray
+    changed: np.ndarray
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """Classes of many that played a class of so few images.
 
     usual: the scale of their held-out scores. scores: by class, of good images that it had not, in its own scale,
-    ascending.
+    ascending. changed: of the same after harmless change; of no class where nothing is harmless.
     """
 
     usual: Scale
     scores: Mapping[str, tuple[float, ...]]
+    changed: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, played: Sequence[tuple[str, np.ndarray, np.ndarray]], images: int) -> "Rehearsal":
-        """From what was seen: a class's name, its held-out scores, and the scores of the images that it had not."""
-        usual = usual_scale([held_out for _, held_out, _ in played])
-        by_class: dict[str, list[np.ndarray]] = {}
-        for name, held_out, others in played:
-            by_class.setdefault(name, []).append(own_scale(held_out, images, usual).of(others))
-        return cls(usual, {name: points(np.concatenate(parts), POINTS) for name, parts in by_class.items()})
+    def of(cls, played: Sequence[Performance], images: int) -> "Rehearsal":
+        """From what was seen where classes played so many images."""
+        usual = usual_scale([each.held_out for each in played])
+        tables: tuple[dict[str, list[np.ndarray]], ...] = ({}, {})
+        for each in played:
+            scale = own_scale(each.held_out, images, usual)
+            for table, scores in zip(tables, (each.others, each.changed), strict=True):
+                if len(scores):
+                    table.setdefault(each.class_name, []).append(scale.of(scores))
+        kept = ({name: points(np.concatenate(parts), POINTS) for name, parts in table.items()} for table in tables)
+        return cls(usual, *kept)
 
     def rounded(self, digits: int) -> "Rehearsal":
         """As it is kept."""
-        scores = {name: tuple(round(score, digits) for score in theirs) for name, theirs in self.scores.items()}
-        return Rehearsal(Scale(*(round(value, digits) for value in self.usual)), scores)
+        tables = (
+            {name: tuple(round(score, digits) for score in theirs) for name, theirs in table.items()}
+            for table in (self.scores, self.changed)
+        )
+        return Rehearsal(Scale(*(round(value, digits) for value in self.usual)), *tables)
 
     def moved(self, scores: Sequence[float], held_out: Sequence[float], played: int) -> list[float]:
         """Scores of a class's held-out images, as they are or changed, moved to where those of new images will lie.
@@ -87,15 +106,16 @@ class Rehearsal:
         share, scaled = min(1.0, played / max(1, len(held_out))), scale.of(scores)
         return scale.back((1 - share) * scaled + share * seen.back(scaled)).tolist()
 
-    def others(self, held_out: Sequence[float], count: int) -> list[float]:
+    def others(self, held_out: Sequence[float], count: int, *, changed: bool = False) -> list[float]:
         """So many scores that good images of a class may have, given its held-out ones, as other classes say.
 
-        Each of the classes that played counts the same.
+        Each of the classes that played counts the same. changed: after harmless change; none where nothing is harmless.
         """
-        if not count:
+        seen = self.changed if changed else self.scores
+        if not (count and seen):
             return []
         scale = own_scale(held_out, len(held_out), self.usual)
-        return scale.back(points(np.concatenate([np.asarray(s) for s in self.scores.values()]), count)).tolist()
+        return scale.back(points(np.concatenate([np.asarray(s) for s in seen.values()]), count)).tolist()
 
 
 def points(values: Sequence[float] | np.ndarray, count: int) -> tuple[float, ...]:

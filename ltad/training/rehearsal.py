@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltad.config import LTADConfig
 from ltad.foundation.features import ENCODE_BATCH
-from ltad.judging.rehearsal import Rehearsal
+from ltad.judging.rehearsal import Performance, Rehearsal
 from ltad.judging.scoring import RawScores, score_images, smooth, standardise
 from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out
 from ltad.model.ltad import LTAD, look_up
@@ -87,9 +87,9 @@ def rehearse(
     if normals.across is None or normals.pooled is None:
         return {}
     stage = _Stage(images, judged, model, normals.across, normals.pooled, config)
-    seen: dict[int, list[tuple[str, np.ndarray, np.ndarray]]] = {}
+    seen: dict[int, list[Performance]] = {}
     for step, play in enumerate(listed, start=1):
-        seen.setdefault(len(play.cast), []).append((names[play.class_id], *stage.performed(play)))
+        seen.setdefault(len(play.cast), []).append(stage.performed(play, names[play.class_id]))
         progress(Stage("rehearsal"), step, len(listed))
     return {size: Rehearsal.of(played, size) for size, played in sorted(seen.items())}
 
@@ -105,8 +105,8 @@ class _Stage:
     pooled: Pooled
     config: LTADConfig
 
-    def performed(self, play: Play) -> tuple[np.ndarray, np.ndarray]:
-        """The held-out scores of the cast, none of a lone image, and the scores of the others."""
+    def performed(self, play: Play, class_name: str) -> Performance:
+        """What the cast scores, held out (nothing where it is a lone image), and what the others do."""
         versions, size = self.judged.versions, len(play.cast)
         others = self._scores_of(play.others, play.cast, size)
         if size == 1:
@@ -118,7 +118,8 @@ class _Stage:
             held_out = leave_one_out(cast, cast, self.pooled, self.config, versions)[::versions].numpy()
         sums = ScoreSums.of(cast, versions)
         usual = self.pooled.memory_statistics(sums), self.pooled.placed_statistics(sums)
-        return held_out, score_images(standardise(others, *usual), self.config).image[::versions].numpy()
+        by_version = score_images(standardise(others, *usual), self.config).image.view(-1, versions).T.numpy()
+        return Performance(class_name, held_out, by_version[0], by_version[1:].flatten())
 
     def _scores_of(self, some: Tensor, known: Tensor, size: int) -> RawScores:
         """Raw scores of images where only others of their class are known, with as many copies as one of that size has.

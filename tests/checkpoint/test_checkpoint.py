@@ -120,7 +120,7 @@ def held_out(values: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
 
 def rehearsed(**changes: Any) -> Callable[[dict[str, Any]], object]:
     """Add a rehearsal that is whole but for these."""
-    whole = {"usual": [0.0, 1.0], "scores": {"checker": [0.5]}} | changes
+    whole = {"usual": [0.0, 1.0], "scores": {"checker": [0.5]}, "changed": {}} | changes
     return lambda v: v["calibration"]["rehearsals"].update({"2": whole})
 
 

@@ -1,5 +1,7 @@
 """P-values, thresholds and what they promise, by hand and by chance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,7 +69,9 @@ def calibrations(draw: st.DrawFn) -> Calibration:
         classes[name] = HeldOut(scores, tuple(s + draw(st.floats(0, 3)) for s in scores) if changes else ())
     played = st.lists(values, min_size=1, max_size=9).map(lambda scores: tuple(sorted(scores)))
     rehearsal = st.builds(
-        lambda mean, spread, one, other: Rehearsal(Scale(mean, spread), {"a": one, "b": other}),
+        lambda mean, spread, one, other: Rehearsal(
+            Scale(mean, spread), {"a": one, "b": other}, {"a": other} if changes else {}
+        ),
         values,
         st.floats(0.1, 9),
         played,
@@ -139,6 +143,17 @@ def test_harmless_change_raises_the_scores_of_a_class_that_it_makes_nervous() ->
     assert threshold(*(score + 40 for score in own)) == 124
     assert threshold(*(score - 40 for score in own)) == 94
     assert threshold(900.0, 901.0, 902.0) == 94  # so few promise nothing
+
+
+@pytest.mark.parametrize("own", [(), (5.0, 7.0), (5.0, 7.0, 9.0)])
+def test_of_few_images_it_is_other_classes_that_say_what_harmless_change_does(own: tuple[float, ...]) -> None:
+    def threshold(*changed: float) -> float:
+        rehearsal = replace(REHEARSAL, changed={"b": changed})
+        return Calibration({"a": HeldOut(own)}, {1: rehearsal}).normals("a").threshold(0.1)
+
+    calm = Calibration({"a": HeldOut(own)}, {1: REHEARSAL}).normals("a").threshold(0.1)
+    assert threshold(0.0, 1.0, 2.0, 3.0) == calm
+    assert threshold(20.0, 21.0, 22.0, 23.0) > calm + 20
 
 
 def test_a_size_that_hardly_any_class_played_is_passed_over() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltad.judging.calibration import Calibration, HeldOut
-from ltad.judging.rehearsal import Rehearsal, Scale, own_scale, points, usual_scale
+from ltad.judging.rehearsal import Performance, Rehearsal, Scale, own_scale, points, usual_scale
 
 
 def test_a_scale_leans_on_the_usual_one_the_more_the_fewer_images_there_are() -> None:
@@ -41,7 +41,7 @@ def test_a_class_of_few_keeps_the_rate_though_it_could_not_by_itself(images: int
     for _ in range(150):
         worlds = [(generator.normal(0, 0.6), np.exp(generator.normal(0, 0.25))) for _ in range(7)]
         held_out = [draw(images if images > 1 else 0, *world) for world in worlds]
-        played = [(str(i), held_out[i], draw(40, *worlds[i])) for i in range(6)]
+        played = [Performance(str(i), held_out[i], draw(40, *worlds[i]), np.empty(0)) for i in range(6)]
         calibration = Calibration({"new": HeldOut(tuple(held_out[6]))}, {images: Rehearsal.of(played, images)})
         limit = calibration.normals("new").threshold(0.05)
         flagged.append((draw(40, *worlds[6]) > limit).mean())

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ltad.config import LTADConfig
+from ltad.config import HarmlessConfig, LTADConfig
 from ltad.data import GOOD, Dataset, Sample
 from ltad.foundation.features import Encoder, Features
 from ltad.judging.rehearsal import Rehearsal
@@ -105,12 +105,17 @@ def test_what_is_seen_is_told_by_size_and_class(many: Dataset, config: LTADConfi
     seen = rehearsed(many, config, told)
     assert list(seen) == [1, 2, 3, 4, 6, 10, 16]
     for size, rehearsal in seen.items():
-        assert set(rehearsal.scores) == {"checker", "dots"}
-        for scores in rehearsal.scores.values():
+        assert set(rehearsal.scores) == set(rehearsal.changed) == {"checker", "dots"}
+        for scores in (*rehearsal.scores.values(), *rehearsal.changed.values()):
             assert np.isfinite(scores).all() and list(scores) == sorted(scores)
         assert rehearsal.usual.spread > 0 and (size > 1 or rehearsal.usual == (0.0, 1.0))
     assert told.told[0] == ("rehearsal", 1) and told.told[-1][1] == len(told.told)
     assert rehearsed(many, config, Recorder()) == seen
+
+
+def test_where_nothing_is_harmless_nothing_is_seen_changed(many: Dataset, config: LTADConfig) -> None:
+    still = replace(config, harmless=HarmlessConfig.none())
+    assert all(not seen.changed and seen.scores for seen in rehearsed(many, still, Recorder()).values())
 
 
 def test_the_papers_form_is_not_rehearsed(many: Dataset, config: LTADConfig) -> None:
