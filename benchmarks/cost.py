@@ -30,7 +30,7 @@ from ltad.checkpoint.card import CheckpointCard, ClassCard
 from ltad.checkpoint.folder import Checkpoint, load_checkpoint, read_card, save_checkpoint, untrained
 from ltad.data.listing import file_sample
 from ltad.foundation import FoundationModel, load_foundation
-from ltad.foundation.features import Encoder
+from ltad.foundation.features import Encoder, Views
 from ltad.inspection.predictor import Predictor
 from ltad.judging.calibration import Calibration, HeldOut
 from ltad.machine import AUTO, DEVICES, settle
@@ -61,23 +61,23 @@ def medians(rounds: int, tasks: Mapping[str, Callable[[], object]]) -> dict[str,
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def random_images(foundation: FoundationModel, count: int) -> Tensor:
+def random_views(foundation: FoundationModel, count: int) -> Views:
     """Noise of the foundation model's size; what is in a picture changes no time but that of drawing regions."""
     size = foundation.fingerprint.image_size
-    return torch.rand(count, 3, size, size)
+    return Views(torch.rand(count, 3, size, size))
 
 
 def one_image(predictor: Predictor, rounds: int) -> dict[str, Any]:
     """The tower in its engine and both levels of the predictor beside torch's eager tower; steps_ms: of ``predict``."""
     photograph = Image.open(PHOTOGRAPH).convert("RGB").resize((SIDE, SIDE))
-    foundation, tensor = predictor.foundation, random_images(predictor.foundation, 1)
+    foundation, views = predictor.foundation, random_views(predictor.foundation, 1)
     eager, steps = eagerly(foundation), list[dict[str, float]]()
     taken = medians(
         rounds,
         {
-            "eager": lambda: eager.encode_image(tensor),
-            "tower": lambda: foundation.encode_image(tensor),
-            "predict_tensors": lambda: predictor.predict_tensors(tensor),
+            "eager": lambda: eager.encode_image(views.whole),
+            "tower": lambda: foundation.encode_image(views.whole),
+            "predict_views": lambda: predictor.predict_views(views),
             "predict": lambda: steps.append(predictor.predict(photograph).seconds),
         },
     )
@@ -87,14 +87,14 @@ def one_image(predictor: Predictor, rounds: int) -> dict[str, Any]:
 
 def batches(predictor: Predictor, rounds: int) -> dict[str, Any]:
     """The same of whole batches."""
-    foundation, batch = predictor.foundation, random_images(predictor.foundation, BATCH)
+    foundation, views = predictor.foundation, random_views(predictor.foundation, BATCH)
     eager = eagerly(foundation)
     taken = medians(
         rounds,
         {
-            "eager": lambda: eager.encode_image(batch),
-            "tower": lambda: foundation.encode_image(batch),
-            "predict_tensors": lambda: predictor.predict_tensors(batch),
+            "eager": lambda: eager.encode_image(views.whole),
+            "tower": lambda: foundation.encode_image(views.whole),
+            "predict_views": lambda: predictor.predict_views(views),
         },
     )
     return _beside_eager(taken, {"tower": TOWER_BATCH})
@@ -161,11 +161,11 @@ def _fill(tensor: Tensor) -> None:
 def by_classes(like: Predictor, counts: Sequence[int], rounds: int) -> list[dict[str, Any]]:
     """Time, file and memory of synthetic checkpoints, each beside the one with the fewest classes."""
     foundation, counts = like.foundation, sorted(counts)
-    tensor = random_images(foundation, 1)
+    views = random_views(foundation, 1)
     with tempfile.TemporaryDirectory() as root:
         folders = [synthetic_checkpoint(like.card, foundation, k, Path(root, str(k))) for k in counts]
         predictors = {f.name: Predictor(foundation, load_checkpoint(f, foundation)) for f in folders}
-        tasks = {name: partial(p.predict_tensors, tensor) for name, p in predictors.items()}
+        tasks = {name: partial(p.predict_views, views) for name, p in predictors.items()}
         taken = medians(rounds, tasks)
         fewest = taken[str(counts[0])]
         sizes = [(folder / "model.safetensors").stat().st_size for folder in folders]
@@ -187,10 +187,10 @@ def _in_its_own_process(folder: Path) -> dict[str, int]:
 def memory_of(folder: Path) -> dict[str, int]:
     """Peak memory of this process with the bare image tower, and then with the checkpoint; one image each."""
     foundation = load_foundation(read_card(folder).foundation.name)
-    tensor = random_images(foundation, 1)
-    foundation.encode_image(tensor)
+    views = random_views(foundation, 1)
+    foundation.encode_image(views.whole)
     bare = peak_memory()
-    Predictor.from_checkpoint(folder, foundation).predict_tensors(tensor)
+    Predictor.from_checkpoint(folder, foundation).predict_views(views)
     return {"bare_peak_bytes": bare, "peak_bytes": peak_memory()}
 
 
@@ -228,7 +228,7 @@ def format_cost(cost: dict[str, Any]) -> str:
     titles = {
         "eager": "torch's eager tower",
         "tower": "the tower in its engine",
-        "predict_tensors": "`predict_tensors`",
+        "predict_views": "`predict_views`",
         "predict": f"`predict`, {SIDE} × {SIDE} pixels",
     }
     for count, part in ((1, cost["one_image"]), (BATCH, cost["batch"])):
@@ -248,7 +248,7 @@ def format_cost(cost: dict[str, Any]) -> str:
         f"{encoded['eager_per_second']:.1f} of torch's eager tower (at least {ENCODING}: "
         f"{_yes(encoded['within_target'])}).",
         "",
-        "| classes | `predict_tensors`, × the fewest | tensor file, MB | KB per further class | peak memory, MB "
+        "| classes | `predict_views`, × the fewest | tensor file, MB | KB per further class | peak memory, MB "
         "| beyond the tower's, MB |",
         "| --- | --- | --- | --- | --- | --- |",
     ]

@@ -27,7 +27,7 @@ from PIL import Image
 
 from app.tabs.batch.batch import Batch
 from app.viewer import inspection
-from benchmarks.cost import PHOTOGRAPH, ROOT, SIDE, medians, peak_memory, random_images
+from benchmarks.cost import PHOTOGRAPH, ROOT, SIDE, medians, peak_memory, random_views
 from benchmarks.eager import eagerly
 from ltad.inspection.predictor import AUTO, Predictor
 from ltad.machine import AUTO as AUTO_DEVICE
@@ -50,12 +50,12 @@ def photograph(path: Path = PHOTOGRAPH) -> bytes:
 
 def click(predictor: Predictor, rounds: int) -> dict[str, Any]:
     """One photograph from upload to answer."""
-    content, tensor = photograph(), random_images(predictor.foundation, 1)
+    content, views = photograph(), random_views(predictor.foundation, 1)
     eager = eagerly(predictor.foundation)
     taken = medians(
         rounds,
         {
-            "eager": lambda: eager.encode_image(tensor),
+            "eager": lambda: eager.encode_image(views.whole),
             "click": lambda: inspection(predictor.predict(content)),
         },
     )

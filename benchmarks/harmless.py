@@ -70,7 +70,7 @@ def flag(
             for name, predictor in predictors.items():
                 tower = predictor.foundation
                 if tower not in encoded:
-                    encoded[tower] = predictor.encoder.encode(predictor.encoder.tensors(pictures))
+                    encoded[tower] = predictor.encoder.encode(predictor.encoder.views(pictures))
                 given = torch.full((len(pictures),), predictor.card.class_id(class_name))
                 decisions = decide(predictor.score(encoded[tower], given), predictor)
                 for version, decision in zip(VERSIONS, decisions, strict=True):

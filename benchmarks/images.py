@@ -70,6 +70,6 @@ def encode_once(
     samples = list(dict.fromkeys(sample for split in splits for sample in (*split.train, *split.test)))
     for start in range(0, len(samples), ENCODE_BATCH):
         chunk = samples[start : start + ENCODE_BATCH]
-        encoder.encode(encoder.tensors([sample.read() for sample in chunk]))
+        encoder.encode(encoder.views([sample.read() for sample in chunk]))
         progress(Stage("encode once"), start + len(chunk), len(samples))
     return encoder if aside is None else Encoder(foundation, ChainMap(FeatureFolder(aside), store))

@@ -22,7 +22,7 @@ from torch.nn.functional import one_hot
 from benchmarks.detectors import DETECTORS, Detector
 from ltad.checkpoint.card import CheckpointCard
 from ltad.foundation import FoundationModel
-from ltad.foundation.features import ENCODE_BATCH, Encoder, Features
+from ltad.foundation.features import ENCODE_BATCH, Encoder, Features, Views
 from ltad.inspection.predictor import ScoredBatch
 from ltad.judging.calibration import Calibration, HeldOut
 from ltad.judging.scoring import image_scores, smooth
@@ -61,16 +61,16 @@ class Rival:
         self.bytes = BYTES * sum(part.numel() for part in (*detector.state(), self._mean, self._std))
 
     @torch.no_grad()
-    def predict_tensors(self, batch: Tensor, class_ids: Tensor) -> ScoredBatch:
-        """Score images (B, 3, S, S) of the given classes (B,)."""
-        encoded = self.encoder.encode(batch)
-        placed = Features(*encoded, class_ids.to(encoded.embedding.device))
+    def predict_views(self, views: Views, class_ids: Tensor) -> ScoredBatch:
+        """Score images of the given classes (B,), by what is seen of them whole."""
+        encoded = self.encoder.whole.encode(views._replace(fine=()))
+        placed = Features(encoded.maps, encoded.embedding, class_ids.to(encoded.embedding.device))
         raw = smoothed(self._detector, placed, self.card.config.scoring.smoothing)
         scores = (raw - self._mean[class_ids]) / self._std[class_ids]
         image = image_scores(scores, TOP_FRACTION)
         given = one_hot(class_ids, len(self.card.classes)).float()
         maps = scores.unflatten(1, self._detector.grid_size)
-        return ScoredBatch(class_ids, given, torch.ones(len(class_ids)), maps, image, {}, {})
+        return ScoredBatch(class_ids, given, torch.ones(len(class_ids)), maps.unbind(), image, maps, {}, {})
 
 
 def build_rivals(card: CheckpointCard, encoder: Encoder, features: Features, progress: Progress) -> Iterator[Rival]:

@@ -42,7 +42,7 @@ class _Section:
                 _require(value <= 1 or not name.endswith("probability"), f"{name} must be in [0, 1], got {value}")
             if typing.get_origin(kinds[name]) is Literal:
                 choices = typing.get_args(kinds[name])
-                _require(value in choices, f"{name} must be one of {', '.join(choices)}, got {value!r}")
+                _require(value in choices, f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
             if name.endswith(("learning_rate", "temperature", "gradient_clip")):
                 _require(value > 0, f"{name} must be greater than 0, got {value}")
 
@@ -213,6 +213,19 @@ class MemoryConfig(_Section):
         weighed = all(math.isfinite(weight) and weight >= 0 for weight in self.weights)
         _require(weighed, f"memory.weights must be finite and not negative, got {list(self.weights)}")
 
+    @property
+    def fine_weights(self) -> list[float]:
+        """The weights of those memories that look at what is seen finely, too: those of the finest stride."""
+        pairs = zip(self.strides, self.weights, strict=True)
+        return [weight for stride, weight in pairs if stride == min(self.strides)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailConfig(_Section):
+    """How finely photographs are seen beside their whole frame; ours."""
+
+    times: Literal[1, 2, 4] = 1  # the shorter side of the fine view, in image sizes of the tower; 1 = there is none
+
 
 @dataclass(frozen=True, kw_only=True)
 class SemanticConfig(_Section):
@@ -324,6 +337,7 @@ class LTADConfig:
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    detail: DetailConfig = field(default_factory=DetailConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     harmless: HarmlessConfig = field(default_factory=HarmlessConfig)
     semantic: SemanticConfig = field(default_factory=SemanticConfig)
@@ -335,6 +349,8 @@ class LTADConfig:
     def __post_init__(self) -> None:
         weights = [self.scoring.reconstruction_weight, *(self.memory.weights if self.memory.per_class else ())]
         _require(sum(weights) > 0, "scoring.reconstruction_weight and memory.weights cannot all be 0")
+        has_memory = self.memory.per_class > 0 and sum(self.memory.fine_weights) > 0
+        _require(self.detail.times == 1 or has_memory, "detail.times over 1 needs a memory: what is fine is looked up")
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""

@@ -130,7 +130,7 @@ def calls(name: str) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("function", ["encode_image", "to_tensor"])
+@pytest.mark.parametrize("function", ["encode_image", "fine_map", "to_bytes"])
 def test_there_is_one_way_from_pictures_to_features(function: str) -> None:
     places = [where for name in FILES for called, where in calls(name) if called == function]
     assert {where.partition(":")[0] for where in places} == {"ltad.foundation.features"}, places

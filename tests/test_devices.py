@@ -59,10 +59,10 @@ def test_the_watch_sees_what_it_must() -> None:
 
 
 def test_predicting(predictor: Predictor, toy_data: Dataset) -> None:
-    images = predictor.encoder.tensors([sample.read() for sample in toy_data.test[:3]])
+    images = predictor.encoder.views([sample.read() for sample in toy_data.test[:3]])
     with SaysWhere():
-        predictor.predict_tensors(images)
-        predictor.predict_tensors(images, torch.tensor([0, 2, 0], device="cpu"))
+        predictor.predict_views(images)
+        predictor.predict_views(images, torch.tensor([0, 2, 0], device="cpu"))
 
 
 @pytest.mark.parametrize("assignment", ["phase2.same_noise=true", "phase2.synthesis_source=prior"])
@@ -81,8 +81,8 @@ def test_both_phases(
         model.see_classes(features.embeddings, features.class_ids)
         model.patches.learn_channels(features.maps, features.class_ids)
         for memory in model.memories:
-            memory.remember(features.maps, features.class_ids, generator)
-            memory.remember_class(features.maps, 0, generator, keep=True)
+            memory.remember(features.maps[memory.layer], features.class_ids, generator)
+            memory.remember_class(features.maps[memory.layer].unbind(), 0, generator, keep=True)
 
 
 def test_what_is_normal(predictor: Predictor, toy_encoder: Encoder, few: Dataset, tiny_config: LTADConfig) -> None:
@@ -129,9 +129,8 @@ def test_a_model_elsewhere_scores_there(predictor: Predictor, elsewhere: Predict
     output = model(maps, class_ids)
     normal = elsewhere.checkpoint.statistics.of(class_ids)
     raw = raw_scores(output, normal, config, model.patches.grid_size)
-    usual = (normal.memory_mean, normal.memory_std), (normal.mean, normal.std)
-    scores = score_images(standardise(raw, *usual), config)
-    assert {part.device for part in (*output, *raw, scores.image, scores.patches)} == {META}
+    scores = score_images(standardise(raw, normal.usual), config)
+    assert {part.device for part in (*output[:-1], *raw[:-1], scores.image, scores.patches)} == {META}
     assert scores.image.shape == (2,) and scores.patches.shape == (2, 256)
     with pytest.raises(RuntimeError, match="meta"):  # the watch sees what it must
         model(maps_on(predictor, torch.device("cpu")), class_ids)

@@ -188,7 +188,7 @@ def save_checkpoint(checkpoint: Checkpoint) -> None:
     for name in (CONFIG, METRICS):
         (card.path / name).unlink(missing_ok=True)
     tensors = checkpoint.model.state_dict()
-    tensors |= {STATISTICS + name: tensor for name, tensor in checkpoint.statistics._asdict().items()}
+    tensors |= _named(checkpoint.statistics)
     tensors = {name: _stored(tensor) for name, tensor in tensors.items()}
     with whole_file(card.path / TENSORS) as partial:
         save_file(tensors, partial)
@@ -214,6 +214,11 @@ def add_metrics(folder: Path, table: dict[str, Any]) -> None:
     """Write what ``evaluate`` measured into a checkpoint's folder, and into its model card."""
     write_text(folder / METRICS, json.dumps(table, indent=1))
     write_text(folder / README, model_card(read_card(folder)))
+
+
+def _named(statistics: ScoreStatistics) -> dict[str, Tensor]:
+    """The statistics as a file has them; of what is seen finely nothing where nothing is."""
+    return {STATISTICS + name: tensor for name, tensor in statistics._asdict().items() if tensor.shape[1:].numel()}
 
 
 def _stored(tensor: Tensor) -> Tensor:
@@ -243,12 +248,14 @@ def load_tensors(card: CheckpointCard, foundation: FoundationModel) -> Checkpoin
     except ValueError as error:
         raise CheckpointError(f"{card.name}/config.json cannot be used: {error}.") from error
     device = foundation.device
-    expected = model.state_dict() | {STATISTICS + name: t for name, t in statistics._asdict().items()}
+    expected = model.state_dict() | _named(statistics)
     _check_tensors(card.name, tensors, expected)
     model.load_state_dict({name: tensors[name] for name in model.state_dict()})
     model.to(device).eval().requires_grad_(False)
-    statistics = ScoreStatistics(*(tensors[STATISTICS + name] for name in ScoreStatistics._fields)).to(device)
-    if not all((spread > 0).all() for spread in (statistics.residual_variance, statistics.memory_std, statistics.std)):
+    known = {name: tensors[STATISTICS + name] for name in ScoreStatistics._fields if STATISTICS + name in tensors}
+    statistics = statistics._replace(**known).to(device)
+    spreads = (statistics.residual_variance, statistics.memory_std, statistics.std)
+    if not all((spread > 0).all() for spread in (*spreads, statistics.fine_std, statistics.fine_gain)):
         raise CheckpointError(f"{card.name}/model.safetensors has a spread that is not positive.")
     return Checkpoint(card=card, model=model, statistics=statistics)
 
@@ -257,8 +264,8 @@ def untrained(card: CheckpointCard, foundation: FoundationModel) -> tuple[LTAD, 
     """An untrained model and empty statistics, of the right shapes for the card's configuration and classes."""
     tokens = torch.zeros(len(card.classes), card.config.prompts.tokens, foundation.token_size)
     model = build_model(card.config, foundation, tokens)
-    (h, w), memories = model.patches.grid_size, len(model.memories)
-    return model, neutral_statistics(len(card.classes), memories, model.patches.feature_dim, h * w)
+    (h, w), memories, fine = model.patches.grid_size, len(model.memories), len(model.fine_memories)
+    return model, neutral_statistics(len(card.classes), memories, model.patches.feature_dim, h * w, fine=fine)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -21,15 +21,16 @@ def values_of_today(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_format_4(values: dict[str, Any]) -> dict[str, Any]:
-    """Format 4 knew one metric, one optimiser, no layouts, and no change of the images that a rehearsal judged."""
+    """Format 4 knew one metric, one optimiser, no layouts, no fine view, and no change of what a rehearsal judged."""
     config = values["config"]
     memory = config["memory"] | {"metrics": ["euclidean"] * len(config["memory"]["strides"])}
     phase2 = config["phase2"] | {"optimiser": "adamw", "muon_learning_rate": 0.01}
     synthesis = config["synthesis"] | {"layouts": 0}
+    known = {"memory": memory, "phase2": phase2, "synthesis": synthesis, "detail": {"times": 1}}
     calibration = values["calibration"]
     rehearsals = {size: each | {"changed": {}} for size, each in calibration["rehearsals"].items()}
     return values | {
-        "config": config | {"memory": memory, "phase2": phase2, "synthesis": synthesis},
+        "config": config | known,
         "calibration": calibration | {"rehearsals": rehearsals},
     }
 

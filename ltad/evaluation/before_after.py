@@ -81,7 +81,7 @@ class _Seen(NamedTuple):
         batches = []
         for start in range(0, len(samples), ENCODE_BATCH):
             chunk = samples[start : start + ENCODE_BATCH]
-            batches.append(encoder.encode(encoder.tensors([sample.read() for sample in chunk])))
+            batches.append(encoder.encode(encoder.views([sample.read() for sample in chunk])))
             progress(MEASURE, start + len(chunk), len(samples))
         size = encoder.foundation.fingerprint.image_size
         marked = {i: s.read_mask for i, s in enumerate(samples) if s.label and s.read_mask}

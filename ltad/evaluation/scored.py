@@ -13,6 +13,7 @@ from ltad.data.look import unmarked, unreadable
 from ltad.errors import DatasetError, ImageError
 from ltad.evaluation import metrics
 from ltad.inspection.predictor import Predictor, ScoredBatch
+from ltad.machine import CPU
 from ltad.photos.frame import map_to_image, resize_mask
 
 BATCH = 16  # images
@@ -50,9 +51,9 @@ def score(
         asked = samples[start : start + BATCH]
         pictures = dict(_read(asked, told))
         if pictures:
-            tensors = predictor.encoder.tensors([*pictures.values()])
-            given = None if class_id is None else torch.full((len(tensors),), class_id, device=tensors.device)
-            yield [asked[i] for i in pictures], predictor.predict_tensors(tensors, given)
+            views = predictor.encoder.views([*pictures.values()])
+            given = None if class_id is None else torch.full((len(pictures),), class_id, device=CPU)
+            yield [asked[i] for i in pictures], predictor.predict_views(views, given)
         told.done(len(asked))
 
 
@@ -122,12 +123,12 @@ class ScoredClass:
             scores += scored.image_scores.tolist()
             recognised += (scored.similarities.argmax(1) == class_id).tolist()
             decisions += decide(scored, predictor)
-            for sample, anomaly_map in zip(batch, scored.anomaly_maps.numpy(), strict=True):
+            for sample, anomaly_map in zip(batch, scored.anomaly_maps, strict=True):
                 mask = _mask(sample, size, told)
                 has_truth.append(mask is not None)
                 if has_masks and mask is not None:
                     masks.append(mask)
-                    maps.append(map_to_image(anomaly_map, size, size))
+                    maps.append(map_to_image(anomaly_map.numpy(), size, size))
         known = np.array(has_truth, dtype=bool)
         return cls(class_name, np.array(labels), np.array(scores), np.array(recognised), decisions, known, masks, maps)
 

@@ -134,6 +134,7 @@ class TextTower(nn.Module):
 class AlignMini(FoundationModel):
     """The embedded foundation model; its text tower is read only when words are needed."""
 
+    any_size = True
     strides = ImageTower.strides
     channels = ImageTower.channels
     token_size = TextTower.token_size

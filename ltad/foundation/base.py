@@ -10,18 +10,31 @@ import torch
 from torch import Tensor, nn
 
 from ltad.foundation.engine import Engine, start_engine
+from ltad.foundation.pieces import Cutting, joined
 from ltad.machine import CPU, in_words
+
+PIECE = 1536  # our choice: pixels that a tower of any size sees at once along a side; it takes 0.4 GB for that by 1024
+OVERLAP = 192  # pixels of such pieces; of those of a tower for one size a quarter overlaps
 
 
 class ImageFeatures(NamedTuple):
     """What the image tower says of B images.
 
     maps: (B, C, h, w) each, from fine to coarse, h and w the image size // stride; the deepest comes last.
-    embedding: (B, J), unit length, in the joint space of image and text.
+    embedding: (B, J), unit length, in the joint space of image and text. fine: a map (C, h, w) of each image's fine
+    view, of its own size; none where nothing was seen finely.
     """
 
     maps: tuple[Tensor, ...]
     embedding: Tensor
+    fine: tuple[Tensor, ...] = ()
+
+
+class Detail(NamedTuple):
+    """How finely pictures are seen: their shorter side, in image sizes of the tower, and by which of its maps."""
+
+    times: int
+    layer: int
 
 
 @dataclass(frozen=True)
@@ -46,10 +59,11 @@ class FoundationModel(ABC):
     strides and channels describe ``ImageFeatures.maps``, in the same order; several maps may have one stride.
     token_size is that of a word embedding. device: where both towers compute, and where what they give lies.
     image_tower: makes of images (B, 3, S, S) in [0, 1], S the image size, the maps of ``ImageFeatures``, then the
-    embedding.
+    embedding. any_size: whether it takes images of other sides, too, since all that it does is convolutions.
     """
 
     device: torch.device = CPU
+    any_size: bool = False
     image_tower: nn.Module
     fingerprint: Fingerprint
     strides: tuple[int, ...]
@@ -76,6 +90,28 @@ class FoundationModel(ABC):
         """Encode (B, 3, S, S) images in [0, 1], wherever they lie. No gradient flows."""
         *maps, embedding = self.engine(images)
         return ImageFeatures(tuple(maps), embedding)
+
+    @cached_property
+    def fine_engine(self) -> Engine:
+        """What runs the image tower on pieces of a fine view, started at first use."""
+        if not self.any_size:
+            return self.engine
+        fingerprint = self.fingerprint
+        return start_engine(
+            lambda: self.image_tower, fingerprint.image_size, fingerprint.sha256, self.device, any_size=True
+        )
+
+    def fine_map(self, image: Tensor, layer: int) -> Tensor:
+        """One of the tower's maps (C, h, w) of an image (3, H, W) in [0, 1] that may be larger than the tower's size.
+
+        Its sides must be multiples of the map's stride, and where the tower takes no other, at least the image size.
+        """
+        stride, size = self.strides[layer], self.fingerprint.image_size
+        if self.any_size:
+            cutting = Cutting(PIECE // stride, OVERLAP // stride, is_exact=False)
+        else:
+            cutting = Cutting(size // stride, size // stride // 4, is_exact=True)
+        return joined(lambda piece: self.fine_engine(piece[None])[layer][0], image, stride, cutting)
 
     @abstractmethod
     def embed_words(self, text: str) -> Tensor:

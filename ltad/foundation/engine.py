@@ -1,8 +1,9 @@
 """Where a frozen image tower runs: on a CPU in OpenVINO, as torch's own modules on every other device.
 
 An engine takes images (B, 3, S, S) in [0, 1] from wherever they lie, and gives what its tower gives, on its device:
-the maps of ``ImageFeatures``, then the embedding. It runs in float32, and the weights are the tower's: what engines
-say of an image differs by less than 1e-5 of the largest value.
+the maps of ``ImageFeatures``, then the embedding. One of any size takes other sides, too, as a fine view has them. It
+runs in float32, and the weights are the tower's: what engines say of an image differs by less than 1e-5 of the largest
+value.
 """
 
 import logging
@@ -50,12 +51,13 @@ class Engine(ABC):
 class TorchEngine(Engine):
     """The tower as torch runs it; on a CPU with folded batch norms and channels last, which costs no accuracy."""
 
-    def __init__(self, tower: nn.Module, image_size: int, device: torch.device) -> None:
+    def __init__(self, tower: nn.Module, image_size: int, device: torch.device, *, any_size: bool = False) -> None:
         self.name, self.device = f"torch {torch.__version__}", device
         self._tower: Any = tower.eval().to(device)
         if device.type == "cpu":
             folded = _folded(_traced(tower, image_size))
-            if _distance(lambda image: folded(image.contiguous(memory_format=LAST)), tower, image_size) <= AGREEMENT:
+            sides = _other_sides(image_size) if any_size else (image_size, image_size)
+            if _distance(lambda image: folded(image.contiguous(memory_format=LAST)), tower, sides) <= AGREEMENT:
                 self._tower = folded
 
     @override
@@ -73,7 +75,9 @@ class OpenVINOEngine(Engine):
     ValueError where what it makes of an image is not what torch makes of it.
     """
 
-    def __init__(self, make_tower: Callable[[], nn.Module], image_size: int, kept: Path) -> None:
+    def __init__(
+        self, make_tower: Callable[[], nn.Module], image_size: int, kept: Path, *, any_size: bool = False
+    ) -> None:
         import openvino
 
         version = openvino.__version__.partition("-")[0]
@@ -86,7 +90,8 @@ class OpenVINOEngine(Engine):
             "NUM_STREAMS": side_by_side,
             "ENABLE_CPU_PINNING": False,  # beside another process a thread must be free to move
         }
-        compiled = _compiled(make_tower, image_size, kept.with_name(f"{kept.name}-openvino-{version}"), settings)
+        folder = kept.with_name(f"{kept.name}-openvino-{version}")
+        compiled = _compiled(make_tower, image_size, any_size, folder, settings)
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(side_by_side):
             self._requests.put(compiled.create_infer_request())
@@ -114,24 +119,30 @@ def engine_choice() -> str:
     return choice
 
 
-def start_engine(make_tower: Callable[[], nn.Module], image_size: int, key: str, device: torch.device) -> Engine:
+def start_engine(
+    make_tower: Callable[[], nn.Module], image_size: int, key: str, device: torch.device, *, any_size: bool = False
+) -> Engine:
     """The engine for a tower on a device; the tower is made only where no translation of it is kept.
 
-    key: of the tower's weights, under which a translation is kept. On a CPU it is the one that ``engine_choice`` gives,
+    key: of the tower's weights, under which a translation is kept. any_size: whether it is to take other images than
+    those of the tower's size, too, which makes it somewhat slower. On a CPU it is the one that ``engine_choice`` gives,
     but torch's, after one line of why, where OpenVINO cannot run.
     """
     if device.type == "cpu" and engine_choice() == "openvino":
+        kept = cache_folder() / "engines" / f"{key}-{'any' if any_size else image_size}"
         try:
-            return OpenVINOEngine(make_tower, image_size, cache_folder() / "engines" / f"{key}-{image_size}")
+            return OpenVINOEngine(make_tower, image_size, kept, any_size=any_size)
         except LTADError:
             raise
         except Exception as error:  # whatever a processor or a foreign tower provokes
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
             logger.warning("OpenVINO cannot run the image tower here (%s): torch does.", reason)
-    return TorchEngine(make_tower(), image_size, device)
+    return TorchEngine(make_tower(), image_size, device, any_size=any_size)
 
 
-def _compiled(make_tower: Callable[[], nn.Module], image_size: int, folder: Path, settings: dict[str, Any]) -> Any:
+def _compiled(
+    make_tower: Callable[[], nn.Module], image_size: int, any_size: bool, folder: Path, settings: dict[str, Any]
+) -> Any:
     """The tower ready to run: the one that is kept in the folder, or translated, looked at, and kept there."""
     import openvino
 
@@ -146,9 +157,10 @@ def _compiled(make_tower: Callable[[], nn.Module], image_size: int, folder: Path
         except RuntimeError:  # it is damaged
             shutil.rmtree(folder, ignore_errors=True)
     tower = make_tower()
-    model = _translated(tower, image_size)
+    model = _translated(tower, image_size, any_size)
     compiled = core.compile_model(model, "CPU", settings)
-    apart = _distance(lambda image: map(torch.from_numpy, compiled([image.numpy()]).values()), tower, image_size)
+    sides = _other_sides(image_size) if any_size else (image_size, image_size)
+    apart = _distance(lambda image: map(torch.from_numpy, compiled([image.numpy()]).values()), tower, sides)
     if not apart <= AGREEMENT:
         raise ValueError(f"what it makes of an image differs by {apart:.1e} from what torch makes of it")
     try:
@@ -180,8 +192,8 @@ def _folded(traced: Any) -> Any:
         return torch.jit.freeze(traced)
 
 
-def _translated(tower: nn.Module, image_size: int) -> Any:
-    """The tower as an OpenVINO model of one image.
+def _translated(tower: nn.Module, image_size: int, any_size: bool) -> Any:
+    """The tower as an OpenVINO model of one image, of the tower's size or of any.
 
     Its reader of torch's models is asked directly: the way around it would report its use to its makers.
     """
@@ -192,13 +204,18 @@ def _translated(tower: nn.Module, image_size: int) -> Any:
     decoder = TorchScriptPythonDecoder(_traced(tower, image_size), example_input=torch.zeros(shape))
     reader = FrontEndManager().load_by_framework("pytorch")
     model = reader.convert(reader.load(decoder))
-    model.reshape(shape)
+    model.reshape([1, 3, -1, -1] if any_size else shape)
     return model
 
 
+def _other_sides(image_size: int) -> tuple[int, int]:
+    """The sides of an image that is none of the tower's size, by which an engine of any size is checked."""
+    return image_size, image_size + image_size // 2
+
+
 @torch.no_grad()
-def _distance(engine: Callable[[Tensor], Iterable[Tensor]], tower: nn.Module, image_size: int) -> float:
+def _distance(engine: Callable[[Tensor], Iterable[Tensor]], tower: nn.Module, sides: tuple[int, int]) -> float:
     """How far what an engine makes of an image is from what the tower itself makes of it, of the largest value."""
-    image = torch.rand(1, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 3, *sides, generator=torch.Generator().manual_seed(0))
     pairs = zip(engine(image), tower(image), strict=True)
     return max(float((mine - theirs).abs().max() / theirs.abs().max()) for mine, theirs in pairs)

@@ -1,12 +1,12 @@
 """``Predictor``: a photograph in, a ``Prediction`` out. Stateless, so that many visitors can share one.
 
-Two levels: ``predict`` works in the land of photographs and ``predict_tensors`` on batches, which is what the
+Two levels: ``predict`` works in the land of photographs and ``predict_views`` on batches, which is what the
 evaluation measures; both score in the same place.
 """
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
@@ -17,15 +17,17 @@ from ltad.checkpoint.folder import Checkpoint, find_checkpoint, load_tensors, re
 from ltad.config import LTADConfig
 from ltad.errors import ImageError
 from ltad.foundation import FoundationModel, ImageFeatures, load_foundation
-from ltad.foundation.features import Encoder, Store
+from ltad.foundation.features import Encoder, Store, Views
 from ltad.foundation.vocabulary import nearest_words
 from ltad.inspection.prediction import ALL, ClassMatch, ClassVerdict, Prediction
 from ltad.inspection.reading import Opened, Source, read_ahead
 from ltad.judging.calibration import DIGITS
+from ltad.judging.detail import joined_map
 from ltad.judging.regions import is_everywhere
 from ltad.judging.scoring import raw_scores, score_images, standardise
 from ltad.machine import AUTO as AUTO_DEVICE
 from ltad.machine import CPU
+from ltad.model.ltad import detail_of
 from ltad.photos.decode import Photo, open_photo
 
 AUTO = "auto"
@@ -38,21 +40,23 @@ class ScoredBatch(NamedTuple):
 
     All of it lies in host memory. class_ids: (B,), given or predicted. similarities: (B, K), cosine to every pseudo
     class name. familiarity: (B,), how similar each is to what its class is recognised by.
-    anomaly_maps: (B, h, w) and image_scores: (B,), in standard deviations above normal, higher = more anomalous.
+    anomaly_maps: of each image (h, w), of its own size where it is seen finely, and image_scores: (B,), in standard
+    deviations above normal, higher = more anomalous. whole_maps: (B, h, w), of what is seen of the whole frame alone.
     part_maps, part_scores: the same of "reconstruction" and of "semantic" alone.
     """
 
     class_ids: Tensor
     similarities: Tensor
     familiarity: Tensor
-    anomaly_maps: Tensor
+    anomaly_maps: Sequence[Tensor]
     image_scores: Tensor
+    whole_maps: Tensor
     part_maps: dict[str, Tensor]
     part_scores: dict[str, Tensor]
 
     def everywhere(self, config: LTADConfig) -> list[bool]:
         """Which of the images are unusual all over."""
-        return [is_everywhere(each, config) for each in self.anomaly_maps.numpy()]
+        return [is_everywhere(each, config) for each in self.whole_maps.numpy()]
 
 
 class Predictor:
@@ -62,7 +66,7 @@ class Predictor:
         self.foundation = foundation
         self.checkpoint = checkpoint
         self.card = checkpoint.card
-        self.encoder = Encoder(foundation, store)
+        self.encoder = Encoder(foundation, store, detail=detail_of(checkpoint.card.config, foundation))
         self._model = checkpoint.model
         self._statistics = checkpoint.statistics
 
@@ -125,7 +129,7 @@ class Predictor:
         given = None if class_name == AUTO else self.card.class_id(class_name)
         rate = self.card.config.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
         photos, clock = opened.photos, _Clock(decode=opened.seconds)
-        features = self.encoder.encode(opened.images)
+        features = self.encoder.encode(opened.views)
         clock.lap("encode")
         scored = self.score(features, None if given is None else torch.full((len(photos),), given, device=CPU))
         clock.lap("score")
@@ -169,19 +173,19 @@ class Predictor:
     @torch.no_grad()
     def judge_as_each(self, source: Source) -> list[ClassVerdict]:
         """Judge a photograph as each class that it is similar to, ``MOST_JUDGED`` at most, the most similar first."""
-        features = self._look_at(source)
+        features = self._look_at(source, self.encoder)
         matches = self._matches(self._model.match(features.embedding)[0])[:MOST_JUDGED]
         class_ids = torch.tensor([self.card.class_id(match.name) for match in matches], device=CPU)
         maps = tuple(m.expand(len(class_ids), -1, -1, -1) for m in features.maps)
-        many = ImageFeatures(maps, features.embedding.expand(len(class_ids), -1))
+        many = ImageFeatures(maps, features.embedding.expand(len(class_ids), -1), features.fine * len(class_ids))
         calibration, rate = self.card.calibration, self.card.config.calibration.false_alarm_rate
         scores = self.score(many, class_ids).image_scores.tolist()
         pairs = zip(matches, scores, strict=True)
         return [ClassVerdict(match, calibration.judge(score, match.name, rate)) for match, score in pairs]
 
-    def predict_tensors(self, batch: Tensor, class_ids: Tensor | None = None) -> ScoredBatch:
-        """Score (B, 3, S, S) images in [0, 1] as the given classes (B,), or as the nearest ones."""
-        return self.score(self.encoder.encode(batch), class_ids)
+    def predict_views(self, views: Views, class_ids: Tensor | None = None) -> ScoredBatch:
+        """Score B images as the given classes (B,), or as the nearest ones."""
+        return self.score(self.encoder.encode(views), class_ids)
 
     @torch.no_grad()
     def score(self, features: ImageFeatures, class_ids: Tensor | None = None) -> ScoredBatch:
@@ -193,17 +197,19 @@ class Predictor:
         maps, embedding = tuple(m.to(device) for m in features.maps), features.embedding.to(device)
         similarities = self._model.match(embedding)
         class_ids = similarities.argmax(1) if class_ids is None else class_ids.to(device)
-        output = self._model(maps, class_ids)
+        output = self._model(maps, class_ids, [each.to(device) for each in features.fine])
         normal = self._statistics.of(class_ids)
         raw = raw_scores(output, normal, self.card.config, grid)
-        usual = (normal.memory_mean, normal.memory_std), (normal.mean, normal.std)
-        scores = score_images(standardise(raw, *usual), self.card.config)
+        scores = score_images(standardise(raw, normal.usual), self.card.config, normal.fine_gain.prod(1))
+        whole = scores.patches.unflatten(1, grid).cpu()
+        fine = [joined_map(mine, its.cpu()) for mine, its in zip(whole, scores.fine, strict=False)]
         return ScoredBatch(
             class_ids=class_ids.cpu(),
             similarities=similarities.cpu(),
             familiarity=self._model.familiarity(embedding, class_ids, self.card.calibration.familiar_by).cpu(),
-            anomaly_maps=scores.patches.unflatten(1, grid).cpu(),
+            anomaly_maps=fine or whole.unbind(),
             image_scores=scores.image.cpu(),
+            whole_maps=whole,
             part_maps={name: part.unflatten(1, grid).cpu() for name, part in scores.parts._asdict().items()},
             part_scores={name: part.cpu() for name, part in scores.image_by_part.items()},
         )
@@ -214,7 +220,7 @@ class Predictor:
         nearest_words are the vocabulary's words nearest to the name's tokens: what the model would call the class,
         as far as words go.
         """
-        similarities = self._model.match(self._look_at(source).embedding)[0]
+        similarities = self._model.match(self._look_at(source, self.encoder.whole).embedding)[0]
         words = self.nearest_words()
         cards = {card.name: card for card in self.card.classes}
         return [
@@ -230,7 +236,7 @@ class Predictor:
 
     def embed(self, source: Source) -> Tensor:
         """Place a photograph in the joint space of images and names: (J,), unit length, in host memory."""
-        return self._look_at(source).embedding[0].cpu()
+        return self._look_at(source, self.encoder.whole).embedding[0].cpu()
 
     def nearest_words(self) -> dict[str, list[str]]:
         """The vocabulary's words nearest to each learned name's tokens, by cosine in the space of word embeddings."""
@@ -238,9 +244,9 @@ class Predictor:
         nearest = nearest_words(self.foundation, tokens.mean(1), NEAREST_WORDS)
         return {name: [w.word for w in near] for name, near in zip(self.card.class_names, nearest, strict=True)}
 
-    def _look_at(self, source: Source) -> ImageFeatures:
+    def _look_at(self, source: Source, encoder: Encoder) -> ImageFeatures:
         """What the image tower says of one photograph."""
-        return self.encoder.encode(self.encoder.tensors([open_photo(source).image]))
+        return encoder.encode(encoder.views([open_photo(source).image]))
 
     def _matches(self, similarities: Tensor) -> tuple[ClassMatch, ...]:
         order = similarities.argsort(descending=True).tolist()

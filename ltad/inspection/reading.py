@@ -8,10 +8,9 @@ from typing import BinaryIO, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from ltad.errors import ImageError
-from ltad.foundation.features import Encoder
+from ltad.foundation.features import Encoder, Views
 from ltad.machine import CPU
 from ltad.photos.decode import MAX_PIXELS, Photo, open_photo
 from ltad.photos.levels import Levels
@@ -24,14 +23,14 @@ BATCH_PIXELS = MAX_PIXELS  # of photographs that are scored together: of large o
 class Opened(NamedTuple):
     """What was read together: photographs, and in the place of what is none, what is wrong with it.
 
-    sources, photos: of those that are photographs. images: (B, 3, S, S), as the tower takes them. seconds: that all
+    sources, photos: of those that are photographs. views: as the tower takes them. seconds: that all
     this took.
     """
 
     read: list[Photo | ImageError]
     sources: list[Source]
     photos: list[Photo]
-    images: Tensor
+    views: Views
     seconds: float
 
     @classmethod
@@ -50,8 +49,8 @@ class Opened(NamedTuple):
             if len(read) == BATCH or pixels >= BATCH_PIXELS:
                 break
         photos = [each for each in read if isinstance(each, Photo)]
-        images = encoder.tensors([photo.image for photo in photos]) if photos else torch.empty(0, device=CPU)
-        return cls(read, good, photos, images, time.perf_counter() - start)
+        views = encoder.views([photo.image for photo in photos]) if photos else Views(torch.empty(0, device=CPU))
+        return cls(read, good, photos, views, time.perf_counter() - start)
 
     def again(self, i: int, encoder: Encoder, levels: Levels) -> "Opened":
         """Read the i-th photograph once more, by other levels."""

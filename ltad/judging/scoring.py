@@ -6,7 +6,7 @@ more unusual", for every class alike; residual and logit also by what is normal 
 still has its own noise everywhere. In the paper's form they are taken as they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -24,11 +24,22 @@ class RawScores(NamedTuple):
     """The scores of B images' patches, or of n images alike, before they are joined; higher = more anomalous.
 
     memory: distances (B, S, N), one per memory. residual, logit: (B, N), of the transformer and of the semantic module.
+    fine: of each image distances (T, h, w) of what is seen finely, one per fine memory, each of its own size; of no
+    image where nothing is.
     """
 
     memory: Tensor
     residual: Tensor
     logit: Tensor
+    fine: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def joined(cls, several: Sequence["RawScores"]) -> "RawScores":
+        """The scores of all images, one after the other."""
+        memory, residual, logit, fine = zip(*several, strict=True)
+        return cls(
+            torch.cat(memory), torch.cat(residual), torch.cat(logit), tuple(each for own in fine for each in own)
+        )
 
     @property
     def placed(self) -> Tensor:
@@ -37,7 +48,8 @@ class RawScores(NamedTuple):
 
     def of(self, images: Tensor) -> "RawScores":
         """The scores of some of the images."""
-        return RawScores(*(part[images] for part in self))
+        fine = tuple(self.fine[i] for i in images.tolist()) if self.fine else ()
+        return RawScores(self.memory[images], self.residual[images], self.logit[images], fine)
 
 
 class Parts(NamedTuple):
@@ -65,12 +77,25 @@ FORMS = {
 }
 
 
+class Usual(NamedTuple):
+    """Mean and spread of what is normal, of images' classes (B, …) or of all images alike (…).
+
+    memory: (…, S), of the distances. placed: (…, 2, N), of residual and logit at each place. fine: (…, T), of the
+    distances of what is seen finely.
+    """
+
+    memory: tuple[Tensor, Tensor]
+    placed: tuple[Tensor, Tensor]
+    fine: tuple[Tensor, Tensor]
+
+
 class ScoreStatistics(NamedTuple):
     """What is normal for each class.
 
     basis (D, D): principal directions of the residuals of all classes. residual_mean and residual_variance (K, D) are
     along them. memory_mean and memory_std (K, S) of the distances. mean and std (K, 2, N) of residual and logit at
-    each place.
+    each place. fine_mean and fine_std (K, T) of the fine distances, and fine_gain (K, 1), see ``ltad.judging.detail``;
+    where nothing is seen finely (K, 0).
     """
 
     basis: Tensor
@@ -80,6 +105,15 @@ class ScoreStatistics(NamedTuple):
     memory_std: Tensor
     mean: Tensor
     std: Tensor
+    fine_mean: Tensor
+    fine_std: Tensor
+    fine_gain: Tensor
+
+    @property
+    def usual(self) -> Usual:
+        """What scores are standardised by."""
+        memory, placed = (self.memory_mean, self.memory_std), (self.mean, self.std)
+        return Usual(memory, placed, (self.fine_mean, self.fine_std))
 
     def of(self, class_ids: Tensor) -> "ScoreStatistics":
         """The statistics of each of B images' classes (B,)."""
@@ -91,9 +125,12 @@ class ScoreStatistics(NamedTuple):
 
 
 def neutral_statistics(
-    classes: int, memories: int, feature_dim: int, places: int, device: torch.device | None = None
+    classes: int, memories: int, feature_dim: int, places: int, device: torch.device | None = None, *, fine: int = 0
 ) -> ScoreStatistics:
-    """Statistics that leave every score as it is: the paper's form. device: where they lie; None = on the CPU."""
+    """Statistics that leave every score as it is: the paper's form. device: where they lie; None = on the CPU.
+
+    fine: how many memories there are of what is seen finely.
+    """
     zeros, ones = (partial(torch.full, fill_value=value, device=device) for value in (0.0, 1.0))
     return ScoreStatistics(
         basis=torch.eye(feature_dim, device=device),
@@ -103,6 +140,9 @@ def neutral_statistics(
         memory_std=ones((classes, memories)),
         mean=zeros((classes, 2, places)),
         std=ones((classes, 2, places)),
+        fine_mean=zeros((classes, fine)),
+        fine_std=ones((classes, fine)),
+        fine_gain=ones((classes, min(1, fine))),
     )
 
 
@@ -125,7 +165,8 @@ def raw_scores(
     logit = form.of_logit(output.semantic_logits)
     together = torch.cat([output.memory_distances, residual[:, None], logit[:, None]], dim=1)  # (B, S + 2, N)
     smoothed = smooth(together.unflatten(-1, grid_size), sigma).flatten(-2)
-    return RawScores(smoothed[:, :-2], *smoothed[:, -2:].unbind(1))
+    fine = tuple(smooth(distances, sigma) for distances in output.fine_distances)
+    return RawScores(smoothed[:, :-2], smoothed[:, -2], smoothed[:, -1], fine)
 
 
 def smooth(maps: Tensor, sigma: float) -> Tensor:
@@ -140,14 +181,13 @@ def smooth(maps: Tensor, sigma: float) -> Tensor:
     return flat[:, 0].unflatten(0, maps.shape[:-2])
 
 
-def standardise(raw: RawScores, memory: tuple[Tensor, Tensor], placed: tuple[Tensor, Tensor]) -> RawScores:
-    """Scores in standard deviations above normal, given mean and spread of the distances and of what is placed.
-
-    memory: (B, S), placed: (B, 2, N), as in ``ScoreStatistics``; without the leading dimension for all images alike.
-    """
-    (distance, spread), (mean, std) = memory, placed
+def standardise(raw: RawScores, usual: Usual) -> RawScores:
+    """Scores in standard deviations above normal."""
+    (distance, spread), (mean, std) = usual.memory, usual.placed
     residual, logit = ((raw.placed - mean) / std).unbind(1)
-    return RawScores((raw.memory - distance[..., None]) / spread[..., None], residual, logit)
+    per_image = (part[..., None, None].expand(len(raw.residual), -1, 1, 1) for part in usual.fine)
+    fine = tuple((own - mine) / its for own, mine, its in zip(raw.fine, *per_image, strict=False))
+    return RawScores((raw.memory - distance[..., None]) / spread[..., None], residual, logit, fine)
 
 
 def combine(scores: RawScores, config: LTADConfig) -> Parts:
@@ -169,10 +209,14 @@ def fuse(parts: Parts, semantic_weight: float) -> Tensor:
     return parts.reconstruction + semantic_weight * parts.semantic
 
 
+def highest(patches: int, top_fraction: float) -> int:
+    """How many of so many patches make an image's score: the highest ``top_fraction``, and one at least."""
+    return max(1, round(top_fraction * patches))
+
+
 def image_scores(scores: Tensor, top_fraction: float) -> Tensor:
     """The mean of the highest ``top_fraction`` of the patches of (B, N) scores: (B,)."""
-    count = max(1, round(top_fraction * scores.shape[-1]))
-    return scores.topk(count, dim=-1).values.mean(-1)
+    return scores.topk(highest(scores.shape[-1], top_fraction), dim=-1).values.mean(-1)
 
 
 def without_background(scores: Tensor, share: float) -> Tensor:
@@ -190,18 +234,37 @@ def without_background(scores: Tensor, share: float) -> Tensor:
 class Scores(NamedTuple):
     """What B images score: patches (B, N), the parts that they are made of, and one number per image (B,), of each.
 
-    image_by_part: the image scores of "reconstruction" and of "semantic" alone.
+    image_by_part: the image scores of "reconstruction" and of "semantic" alone. fine: a map (h, w) of each image's fine
+    view, and finely: one number of each (B,); None where nothing is seen finely.
     """
 
     patches: Tensor
     parts: Parts
-    image: Tensor
+    whole: Tensor
     image_by_part: dict[str, Tensor]
+    fine: tuple[Tensor, ...]
+    finely: Tensor | None
+
+    @property
+    def image(self) -> Tensor:
+        """One number per image (B,): the higher of what it scores whole and finely."""
+        return self.whole if self.finely is None else torch.maximum(self.whole, self.finely)
 
 
-def score_images(scores: RawScores, config: LTADConfig) -> Scores:
-    """Join the scores of every patch into one map and one number per image."""
-    top, parts = config.scoring.top_fraction, combine(scores, config)
-    patches = without_background(fuse(parts, config.scoring.semantic_weight), config.scoring.background)
+def score_images(scores: RawScores, config: LTADConfig, gain: Tensor | float = 1.0) -> Scores:
+    """Join the scores of every patch into one map and one number per image.
+
+    gain: (B,), or of all images, by which fine scores count more or less, see ``ltad.judging.detail``. As many of the
+    highest patches count as of the whole frame: a defect may be as small in the one as it may in the other.
+    """
+    top, share, parts = config.scoring.top_fraction, config.scoring.background, combine(scores, config)
+    patches = without_background(fuse(parts, config.scoring.semantic_weight), share)
     by_part = {name: image_scores(part, top) for name, part in parts._asdict().items()}
-    return Scores(patches, parts, image_scores(patches, top), by_part)
+    gains = torch.as_tensor(gain).expand(len(patches)).tolist()
+    fine, weights = [], patches.new_tensor(config.memory.fine_weights)
+    for each, own in zip(scores.fine, gains, strict=False):
+        together = torch.einsum("thw,t->hw", each, weights / weights.sum())
+        fine.append(own * without_background(together.flatten()[None], share).view_as(together))
+    count = highest(patches.shape[-1], top)
+    finely = torch.stack([m.flatten().topk(count).values.mean() for m in fine]) if fine else None
+    return Scores(patches, parts, image_scores(patches, top), by_part, tuple(fine), finely)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ltad.config import LTADConfig
-from ltad.judging.scoring import RawScores, score_images, standardise
+from ltad.judging.detail import gain
+from ltad.judging.scoring import RawScores, Usual, score_images, standardise
 
 RIDGE = 0.02  # of the mean variance, added to a residual's variances so that whitening stays stable
 PRIOR_COVARIANCE = 3.0  # our choice: a class's own residual variances count as much as all classes' at 3 images
@@ -96,54 +97,85 @@ def class_statistics(sums: MapSums, pooled: tuple[Tensor, Tensor]) -> tuple[Tens
 
 
 class ScoreSums(NamedTuple):
-    """Sums over a class's maps: of the distances, and of what is standardised by place."""
+    """Sums over a class's maps: of the distances, of what is standardised by place, and of the fine distances.
+
+    The fine ones, of maps of any size, are over the mean of each map and over that of its squares.
+    """
 
     memory: MapSums
     placed: MapSums
+    fine: MapSums
 
     @classmethod
     def of(cls, raw: RawScores, versions: int = 1) -> "ScoreSums":
         """Add up the raw scores of n images, in so many versions each."""
-        return cls(MapSums.of(raw.memory, versions), MapSums.of(raw.placed, versions))
+        memory, placed = (MapSums.of(maps, versions) for maps in (raw.memory, raw.placed))
+        fine = [each.double().flatten(1) for each in raw.fine] or [raw.memory.new_zeros(0, 1).double()]
+        first, second = (sum(m.mean(1, keepdim=True) for m in maps) for maps in (fine, [m.square() for m in fine]))
+        return cls(memory, placed, MapSums(memory.images, first / versions, second / versions))  # type: ignore[arg-type]
 
     def minus(self, others: "ScoreSums") -> "ScoreSums":
         """The sums over the images that are not among the others."""
-        return ScoreSums(self.memory.minus(others.memory), self.placed.minus(others.placed))
+        return ScoreSums(*(mine.minus(its) for mine, its in zip(self, others, strict=True)))
 
 
 class Pooled(NamedTuple):
-    """What classes of few images borrow: mean and variance of distances (S,), and of the placed scores (2,)."""
+    """What classes of few images borrow.
+
+    memory, fine: mean and variance of distances (S,), (T,). placed: the same of the placed scores (2,). gain: what fine
+    scores are multiplied by.
+    """
 
     memory: tuple[Tensor, Tensor]
     placed: tuple[Tensor, Tensor]
+    fine: tuple[Tensor, Tensor]
+    gain: float = 1.0
 
     @classmethod
     def of(cls, classes: list[ScoreSums]) -> "Pooled":
         """Average over the classes."""
-        spreads = [class_spread(sums.memory) for sums in classes if sums.memory.images > 1]
-        mean, variance = (torch.stack(parts).mean(0) for parts in zip(*spreads, strict=True))
-        return cls((mean, variance), pooled_spread([sums.placed for sums in classes]))
+        several = [sums for sums in classes if sums.memory.images > 1]
+        spreads = (
+            [class_spread(own) for own in part] for part in zip(*((s.memory, s.fine) for s in several), strict=True)
+        )
+        memory, fine = (tuple(torch.stack(parts).mean(0) for parts in zip(*each, strict=True)) for each in spreads)
+        return cls(memory, pooled_spread([sums.placed for sums in classes]), fine)  # type: ignore[arg-type]  # of two
 
-    def memory_statistics(self, sums: ScoreSums) -> tuple[Tensor, Tensor]:
-        """Mean and spread (S,) of a class's distances."""
-        return class_statistics(sums.memory, self.memory)
+    def usual(self, sums: ScoreSums) -> Usual:
+        """Mean and spread of a class's distances (S,), of what is placed (2, N), and of the fine distances (T,)."""
+        memory, fine = class_statistics(sums.memory, self.memory), class_statistics(sums.fine, self.fine)
+        return Usual(memory, place_statistics(sums.placed, self.placed), fine)
 
-    def placed_statistics(self, sums: ScoreSums) -> tuple[Tensor, Tensor]:
-        """Mean and spread (2, N) of a class's residuals and logits at each place."""
-        return place_statistics(sums.placed, self.placed)
+
+class HeldOutScores(NamedTuple):
+    """What n images score whole and finely (n,) where others say what is usual; finely: None where nothing is."""
+
+    whole: Tensor
+    finely: Tensor | None
+
+    def gain(self, pooled: Pooled, versions: int) -> float:
+        """What fine scores are multiplied by, as the images say, in so many versions each, as they are."""
+        return 1.0 if self.finely is None else gain(self.whole[::versions], self.finely[::versions], pooled.gain)
+
+    def image(self, gain: float) -> Tensor:
+        """One number of each."""
+        return self.whole if self.finely is None else torch.maximum(self.whole, gain * self.finely)
 
 
 def leave_one_out(
     within: RawScores, across: RawScores, pooled: Pooled, config: LTADConfig, versions: int = 1
-) -> Tensor:
+) -> HeldOutScores:
     """Image scores (n · versions,) of a class's images, each standardised by what is usual for the others.
 
     within: what is usual at a place is learned from. across: what is scored. Both hold the versions of an image one
     after the other.
     """
-    scores, sums = across.residual.new_empty(len(across.residual)), ScoreSums.of(within, versions)
-    for rows in torch.arange(len(scores), device=scores.device).split(versions):
-        others = sums.minus(ScoreSums.of(within.of(rows), versions))
-        usual = pooled.memory_statistics(others), pooled.placed_statistics(others)
-        scores[rows] = score_images(standardise(across.of(rows), *usual), config).image
-    return scores
+    whole, finely = (across.residual.new_empty(len(across.residual)) for _ in range(2))
+    sums = ScoreSums.of(within, versions)
+    for rows in torch.arange(len(whole), device=whole.device).split(versions):
+        usual = pooled.usual(sums.minus(ScoreSums.of(within.of(rows), versions)))
+        scores = score_images(standardise(across.of(rows), usual), config)
+        whole[rows] = scores.whole
+        if scores.finely is not None:
+            finely[rows] = scores.finely
+    return HeldOutScores(whole, finely if across.fine else None)

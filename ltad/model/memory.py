@@ -108,13 +108,13 @@ class PatchMemory(nn.Module):
         return (self._described(layer.to(self.mean.device), class_ids) - self.mean) @ self.basis
 
     @torch.no_grad()
-    def remember(self, maps: Sequence[Tensor], class_ids: Tensor, generator: torch.Generator) -> None:
-        """Choose the exemplars of every class among the patches of its training images, given all their maps.
+    def remember(self, layer: Tensor, class_ids: Tensor, generator: torch.Generator) -> None:
+        """Choose the exemplars of every class among the patches of its training images' maps (n, C, h, w).
 
         The maps lie in host memory and come over image by image.
         A class without so many patches repeats some, and one without any image keeps zeros.
         """
-        layer, present = maps[self.layer], class_ids.unique().tolist()
+        present = class_ids.unique().tolist()
         for class_id in present:
             self._see_lengths(layer[class_ids == class_id], class_id)
         self._fit_coordinates(layer, class_ids)
@@ -125,21 +125,39 @@ class PatchMemory(nn.Module):
         self.exemplars.copy_(self._in_steps(chosen))
 
     @torch.no_grad()
+    def remember_finely(
+        self, like: "PatchMemory", fine: Sequence[Tensor], class_ids: Tensor, generator: torch.Generator
+    ) -> None:
+        """Choose the exemplars of every class among the patches of fine maps, in the coordinates of another memory."""
+        self._take_coordinates(like)
+        for class_id in class_ids.unique().tolist():
+            own = [fine[i] for i in (class_ids == class_id).nonzero()[:, 0].tolist()]
+            self.remember_class(own, class_id, generator, keep=False)
+
+    @torch.no_grad()
     def alone(self, maps: Sequence[Tensor], generator: torch.Generator, candidates: int) -> "PatchMemory":
-        """A memory of one class, chosen among so many patches of these images, in the same coordinates."""
-        one = PatchMemory(
+        """A memory of one class, chosen among so many patches of maps (C, h, w), in the same coordinates."""
+        one = self.like(1)
+        one.remember_class(maps, 0, generator, keep=False, candidates=candidates)
+        return one
+
+    def like(self, classes: int) -> "PatchMemory":
+        """An empty memory of so many classes, for such maps of any sizes, in the same coordinates."""
+        empty = PatchMemory(
             self.layer,
             len(self.mean),
             pool=self.pool,
             is_cosine=self.is_cosine,
             dim=self.basis.shape[1],
-            classes=1,
+            classes=classes,
             exemplars=self.exemplars.shape[1],
         ).to(self.mean.device)
-        for mine, its in ((self.mean, one.mean), (self.basis, one.basis), (self.step, one.step)):
-            its.copy_(mine)
-        one.remember_class(maps, 0, generator, keep=False, candidates=candidates)
-        return one
+        empty._take_coordinates(self)
+        return empty
+
+    def _take_coordinates(self, other: "PatchMemory") -> None:
+        for mine, its in ((self.mean, other.mean), (self.basis, other.basis), (self.step, other.step)):
+            mine.copy_(its)
 
     @torch.no_grad()
     def remember_class(
@@ -151,28 +169,30 @@ class PatchMemory(nn.Module):
         keep: bool,
         candidates: int = CANDIDATES,
     ) -> None:
-        """Choose the exemplars of one class among the patches of its images, given all their maps, and its own.
+        """Choose the exemplars of one class among the patches of its images' maps (C, h, w), and its own.
 
         The coordinates stay those of the classes that they were made for. keep: whether what the class has is among
         the candidates, beside so many patches of the images.
         """
         if not keep:
-            self._see_lengths(maps[self.layer], class_id)
-        patches = self._candidates(maps[self.layer], class_id, generator, candidates)
+            self._see_lengths(maps, class_id)
+        patches = self._candidates(maps, class_id, generator, candidates)
         if keep:
             patches = torch.cat([self.exemplars[class_id] * self.step, patches])
         self.exemplars[class_id] = self._in_steps(self._choose(patches)).to(self.exemplars.dtype)
 
-    def _see_lengths(self, layer: Tensor, class_id: int) -> None:
-        """Note how long the patches of a class's maps (n, C, h, w) are on the average, where directions count."""
+    def _see_lengths(self, maps: Sequence[Tensor] | Tensor, class_id: int) -> None:
+        """Note how long the patches of a class's n maps (C, h, w) are on the average, where directions count."""
         if self.is_cosine:
-            lengths = torch.stack([self._pooled(m[None]).norm(dim=-1).mean() for m in layer])
+            lengths = torch.stack([self._pooled(m[None]).norm(dim=-1).mean() for m in maps])
             self.usual_length[class_id] = lengths.mean().half()
 
-    def _candidates(self, layer: Tensor, class_id: int, generator: torch.Generator, count: int = CANDIDATES) -> Tensor:
-        """Coordinates (P, d) of about so many patches of a class's maps (n, C, h, w)."""
-        share, own = -(-count // len(layer)), torch.tensor([class_id], device=layer.device)
-        return torch.cat([_some(self.coordinates(m[None], own).flatten(0, 2), share, generator) for m in layer])
+    def _candidates(
+        self, maps: Sequence[Tensor] | Tensor, class_id: int, generator: torch.Generator, count: int = CANDIDATES
+    ) -> Tensor:
+        """Coordinates (P, d) of about so many patches of a class's n maps (C, h, w)."""
+        share, own = -(-count // len(maps)), torch.tensor([class_id], device=self.mean.device)
+        return torch.cat([_some(self.coordinates(m[None], own).flatten(0, 2), share, generator) for m in maps])
 
     def _choose(self, candidates: Tensor) -> Tensor:
         """As many candidates as there are exemplars of a class, the first ones already as spread out as few can be."""
@@ -202,9 +222,9 @@ class PatchMemory(nn.Module):
         self.mean.copy_(mean.half())
         self.basis.copy_((directions[:, : self.basis.shape[1]] / spread[:, None]).half())
 
-    def forward(self, maps: Sequence[Tensor], class_ids: Tensor) -> Tensor:
-        """Distance of every patch to the nearest exemplar of its image's class (B,): (B, h, w), higher = stranger."""
-        queries = self.coordinates(maps[self.layer], class_ids)
+    def forward(self, layer: Tensor, class_ids: Tensor) -> Tensor:
+        """Distance of every patch of maps (B, C, h, w) to the nearest exemplar of its image's class (B,): (B, h, w)."""
+        queries = self.coordinates(layer, class_ids)
         exemplars = self.exemplars[class_ids] * self.step  # (B, M, d)
         return nearest_distance(queries.flatten(1, 2), exemplars).unflatten(1, queries.shape[1:3])
 

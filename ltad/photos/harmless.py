@@ -13,14 +13,14 @@ from scipy.ndimage import gaussian_filter
 
 from ltad.config import HARMLESS_OFF, HarmlessConfig
 
-FRAME = 256  # the side, in pixels, that strengths in pixels are of
+FRAME = 256  # the shorter side, in pixels, that strengths in pixels are of
 BORDER = 1 / 8  # of the side, mirrored beyond the frame, so that a moved camera sees something there
 CHANCE = 0.5  # our choice: of each change
 FINEST_JPEG = 95  # quality of the file that loses least
 
 
 def changed(picture: Image.Image, strengths: HarmlessConfig, generator: np.random.Generator) -> Image.Image:
-    """A copy of a square RGB picture, changed in some of the ways that have a strength, each by a random part of it.
+    """A copy of an RGB picture, changed in some of the ways that have a strength, each by a random part of it.
 
     In the order of a camera: it moves, focuses, light falls in, the sensor adds noise, and the file is saved. Each of
     them happens by ``CHANCE``: noise that is always followed by a lossy file is never seen as it is. What one change
@@ -32,7 +32,7 @@ def changed(picture: Image.Image, strengths: HarmlessConfig, generator: np.rando
     right, down, turn, zoom, bright, contrast = generator.uniform(-1, 1, 6)
     tint, (blur, noise, loss) = generator.uniform(-1, 1, 3), generator.uniform(0, 1, 3)
     grain = generator.standard_normal((picture.height, picture.width, 3), dtype=np.float32)
-    pixel = picture.width / FRAME
+    pixel = min(picture.size) / FRAME
     if s.shift or s.turn or s.zoom:
         picture = _moved(
             picture, right * s.shift * pixel, down * s.shift * pixel, turn * s.turn, 1 + zoom * s.zoom / 100
@@ -52,7 +52,7 @@ def changed(picture: Image.Image, strengths: HarmlessConfig, generator: np.rando
 
 def _moved(picture: Image.Image, right: float, down: float, degrees: float, scale: float) -> Image.Image:
     """The picture moved, turned and scaled about its middle, resampled once."""
-    border = round(BORDER * picture.width)
+    border = round(BORDER * min(picture.size))
     x, y, angle = picture.width / 2, picture.height / 2, np.deg2rad(degrees)
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
     from_left = (cos, sin, border + x - cos * (x + right) - sin * (y + down))

@@ -23,7 +23,7 @@ from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Encoder, Features, Store
 from ltad.judging.scoring import ScoreStatistics
 from ltad.machine import CPU
-from ltad.model.ltad import LTAD
+from ltad.model.ltad import LTAD, detail_of
 from ltad.progress import Progress, Stage
 from ltad.training.folds import fit_folds
 from ltad.training.images import encode_samples, with_copies
@@ -101,7 +101,7 @@ def adapt(
     source = Parent(name=card.name, sha256=card.sha256())
     data = card.data.with_images(class_name, read, is_new=is_new, command=command, broken=broken)
     refuse_to_replace(output, resume, lambda there: (there.parent, there.data) == (source, data))
-    encoder, shown = Encoder(foundation, store), hashlib.sha256()
+    encoder, shown = Encoder(foundation, store, detail=detail_of(config, foundation)), hashlib.sha256()
     features = encode_samples(samples, names, encoder, progress, shown.update)
     identity = [vars(settings), source.sha256, foundation.fingerprint.to_dict(), class_name, start, read]
     identity += [vars(config.harmless), shown.hexdigest()]

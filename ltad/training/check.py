@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ltad.errors import ImageError
-from ltad.foundation.features import Encoder, Features
+from ltad.foundation.features import Encoder, Features, Views
 from ltad.model.memory import nearest_distance
 from ltad.photos.content import content_of
 from ltad.photos.decode import open_photo, read_levels
@@ -95,8 +95,8 @@ def check_photographs(pile: Pile, encoder: Encoder, progress: Progress) -> DataC
             refused.append(Refusal(photograph.name, str(error)))
     if not opened:
         return DataCheck(photographs=(), refused=tuple(refused))
-    tensors, alike = [each.tensor for each in opened], torch.zeros(len(opened), dtype=torch.long)
-    features = encoder.features(tensors, alike, Stage("check"), progress)
+    views, alike = (each.views for each in opened), torch.zeros(len(opened), dtype=torch.long)
+    features = encoder.whole.features(views, alike, Stage("check"), progress)
     doubles = _doubles([each.likeness for each in opened])
     similarity = _similarities(features.embeddings)
     suspicion = _deviations(_suspicions(features, encoder.foundation.layer_near(STRIDE)))
@@ -122,19 +122,19 @@ def check_photographs(pile: Pile, encoder: Encoder, progress: Progress) -> DataC
 class _Opened(NamedTuple):
     """What is kept of a photograph: two hundred of 40 megapixels would not fit into memory.
 
-    tensor: as the foundation model sees it; likeness: small and grey, by which doubles are found.
+    views: as the foundation model sees it; likeness: small and grey, by which doubles are found.
     """
 
     photograph: Photograph
     size: tuple[int, int]
-    tensor: Tensor
+    views: Views
     likeness: np.ndarray
 
     @classmethod
     def read(cls, photograph: Photograph, encoder: Encoder, levels: Levels | None) -> "_Opened":
         image = open_photo(content_of(photograph.path), levels).image
         likeness = np.asarray(image.convert("L").resize((LIKENESS, LIKENESS)), dtype=np.float32)
-        return cls(photograph, image.size, encoder.tensors([image])[0], likeness)
+        return cls(photograph, image.size, encoder.whole.views([image]), likeness)
 
 
 def _doubles(likenesses: Sequence[np.ndarray]) -> list[int | None]:

@@ -7,6 +7,7 @@ or a program does to a photograph without doing anything to the part belongs to 
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ltad.config import LTADConfig
 from ltad.data import Sample
-from ltad.foundation.features import Encoder, Features
+from ltad.foundation.features import Encoder, Features, Views
 from ltad.photos.harmless import changed
 from ltad.progress import Progress, Stage
 from ltad.training.views import symmetries, turned
@@ -84,8 +85,9 @@ def make_copies(
     if not chosen:
         return None
     sources = torch.tensor([copy.source for copy in chosen])
-    pictures = _pictures(samples, chosen, encoder, config)
-    made = encoder.features(pictures, features.class_ids[sources], Stage("copies"), progress, keep=False)
+    made = encoder.features(
+        _views(samples, chosen, encoder, config), features.class_ids[sources], Stage("copies"), progress, keep=False
+    )
     ranks, turned_by = (torch.tensor([getattr(copy, key) for copy in chosen]) for key in ("rank", "turn"))
     return Copies(made, sources, ranks, turned_by)
 
@@ -103,17 +105,20 @@ def _copies_of(image: int, count: int, turns: list[int], config: LTADConfig) -> 
     return [Copy(image, rank, every[rank % len(every)]) for rank in range(count)]
 
 
-def _pictures(
-    samples: Sequence[Sample], copies: Sequence[Copy], encoder: Encoder, config: LTADConfig
-) -> Iterator[Tensor]:
-    """Make the copies, as the tower takes them; an image is read once for all of its copies in a row."""
+def _views(samples: Sequence[Sample], copies: Sequence[Copy], encoder: Encoder, config: LTADConfig) -> Iterator[Views]:
+    """Make the copies, as the tower takes them; an image is read once for all of its copies in a row.
+
+    What is seen whole is changed at the tower's size, and what is seen finely at that of its view, by the same draw.
+    """
     side = encoder.foundation.fingerprint.image_size
     for source, group in groupby(copies, key=lambda copy: copy.source):
-        sample = samples[source]
-        picture = sample.read().resize((side, side), Image.Resampling.BILINEAR)
+        sample, picture = samples[source], samples[source].read()
+        whole = picture.resize((side, side), Image.Resampling.BILINEAR)
+        fine = [picture.resize(encoder.fine_size(picture.size), Image.Resampling.BILINEAR)] if encoder.detail else []
+        strengths = config.harmless.of_class(sample.class_name)
         for copy in group:
-            one = picture
+            shown = [whole, *fine]
             if config.harmless.is_any:
                 seed = (config.seed, copy.rank, zlib.crc32(sample.name.encode()))
-                one = changed(picture, config.harmless.of_class(sample.class_name), np.random.default_rng(seed))
-            yield turned(encoder.tensors([one])[0], copy.turn)
+                shown = [changed(each, strengths, np.random.default_rng(seed)) for each in shown]
+            yield encoder.views(shown[:1], shown[1:]).map(partial(turned, turn=copy.turn))

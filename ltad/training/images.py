@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ltad.config import LTADConfig
 from ltad.data import Sample
-from ltad.foundation.features import Encoder, Features
+from ltad.foundation.features import Encoder, Features, Views
 from ltad.machine import CPU
 from ltad.progress import Progress, Stage
 from ltad.training.copies import Copies, make_copies, ranks_wanted
@@ -91,14 +91,15 @@ def encode_samples(
     see: shown the values of every image, in their order, as the tower takes them.
     """
 
-    def images() -> Iterator[Tensor]:
+    def views() -> Iterator[Views]:
         for sample in samples:
-            (image,) = encoder.tensors([sample.read()])
-            see(image.numpy().data)
-            yield image
+            seen = encoder.views([sample.read()])
+            for image in (*seen.whole, *seen.fine):
+                see(image.numpy().data)
+            yield seen
 
     class_ids = torch.tensor([class_names.index(sample.class_name) for sample in samples])
-    return encoder.features(images(), class_ids, Stage("encode"), progress)
+    return encoder.features(views(), class_ids, Stage("encode"), progress)
 
 
 def with_copies(

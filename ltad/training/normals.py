@@ -15,8 +15,9 @@ from torch import Tensor
 from ltad.config import LTADConfig
 from ltad.foundation.features import ENCODE_BATCH
 from ltad.judging.calibration import FAMILIAR_BY, HeldOut
+from ltad.judging.detail import usual_gain
 from ltad.judging.scoring import FORMS, RawScores, ScoreStatistics, neutral_statistics, raw_scores, score_images
-from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out, residual_variances
+from ltad.judging.statistics import HeldOutScores, Pooled, ScoreSums, leave_one_out, residual_variances
 from ltad.machine import CPU
 from ltad.model.ltad import LTAD, LTADOutput
 from ltad.training.folds import Fold
@@ -66,12 +67,15 @@ def fit_statistics(folds: list[Fold], final: LTAD, judged: Judged, config: LTADC
     rows = [judged.rows(images) for images in members]
     sums = [ScoreSums.of(maps.within.of(each), judged.versions) for each in rows]
     pooled = Pooled.of(sums)
-    normal = [(*pooled.memory_statistics(each), *pooled.placed_statistics(each)) for each in sums]
+    held = [maps.scores(judged.rows(images), pooled, config, judged.versions) for images in scored]
+    gains = [each.gain(pooled, judged.versions) for each in held if len(each.whole)]
+    pooled = pooled._replace(gain=usual_gain(gains))
     total = total_of(along)
     variance = residual_variances(total.variance(), total.counts, shared)
+    normal = [_rows(pooled, own, each, judged.versions) for own, each in zip(sums, held, strict=True)]
     by_class = (torch.stack(parts) for parts in zip(*normal, strict=True))
     statistics = _in_half(basis, total.mean(), variance, *by_class)
-    held_out = [_standardised(judged, images, maps, pooled, config) for images in scored]
+    held_out = [_standardised(judged, m, maps, each, pooled) for m, each in zip(scored, held, strict=True)]
     return Normals(statistics, held_out, maps.across, pooled)
 
 
@@ -92,21 +96,32 @@ def fit_class_statistics(
     shared = parent.residual_variance.mean(0)
     along = [_class_moments(fold, judged).along(parent.basis) for fold in folds]
     maps = _held_out_maps(folds, along, parent.basis, shared, judged, config, familiar_by)
-    memory = parent.memory_mean.mean(0), parent.memory_std.square().mean(0)
-    pooled = Pooled(memory, (parent.mean.mean((0, 2)), parent.std.square().mean((0, 2))))
-    sums = ScoreSums.of(maps.within, judged.versions)
+    memory, fine = ((mean.mean(0), std.square().mean(0)) for mean, std in (parent.usual.memory, parent.usual.fine))
+    placed = parent.mean.mean((0, 2)), parent.std.square().mean((0, 2))
+    pooled = Pooled(memory, placed, fine, usual_gain(parent.fine_gain.flatten().tolist()))
+    sums, rows = ScoreSums.of(maps.within, judged.versions), judged.rows(everyone)
+    held = maps.scores(rows, pooled, config, judged.versions)
     total = total_of(along).of(first)
     variance = residual_variances(total.variance(), total.counts, shared)
-    normal = (part[None] for part in (*pooled.memory_statistics(sums), *pooled.placed_statistics(sums)))
+    normal = (part[None] for part in _rows(pooled, sums, held, judged.versions))
     statistics = _in_half(parent.basis, total.mean(), variance, *normal)
-    return Normals(statistics, [_standardised(judged, everyone, maps, pooled, config)], maps.across, pooled)
+    return Normals(statistics, [_standardised(judged, everyone, maps, held, pooled)], maps.across, pooled)
 
 
-def _standardised(judged: Judged, images: Tensor, maps: "_HeldOutMaps", pooled: Pooled, config: LTADConfig) -> HeldOut:
-    """The figures of a class's images, each standardised by the others."""
-    rows = judged.rows(images)
-    scores = leave_one_out(maps.within.of(rows), maps.across.of(rows), pooled, config, judged.versions)
-    return _figures(judged, images, scores, maps.familiarity)
+def _rows(pooled: Pooled, sums: ScoreSums, scores: HeldOutScores, versions: int) -> Iterator[Tensor]:
+    """What is normal for a class: its rows of ``ScoreStatistics``, from ``memory_mean`` on."""
+    for mean, std in pooled.usual(sums):
+        yield from (mean, std)
+    finely = len(sums.fine.first)
+    yield mean.new_full((min(1, finely),), scores.gain(pooled, versions))
+
+
+def _standardised(
+    judged: Judged, images: Tensor, maps: "_HeldOutMaps", scores: HeldOutScores, pooled: Pooled
+) -> HeldOut:
+    """The figures of a class's images, of which these scores are known, each standardised by the others."""
+    image = scores.image(scores.gain(pooled, judged.versions))
+    return _figures(judged, images, image, maps.familiarity)
 
 
 def _figures(judged: Judged, images: Tensor, scores: Tensor, familiarity: Tensor) -> HeldOut:
@@ -125,9 +140,9 @@ def _in_half(*parts: Tensor) -> ScoreStatistics:
 
 
 def _neutral(folds: list[Fold], judged: Judged) -> ScoreStatistics:
-    patches, memories = folds[0].model.patches, len(folds[0].model.memories)
-    places = patches.grid_size[0] * patches.grid_size[1]
-    return neutral_statistics(int(judged.class_ids.max()) + 1, memories, patches.feature_dim, places, CPU)
+    model, classes = folds[0].model, int(judged.class_ids.max()) + 1
+    (h, w), dim = model.patches.grid_size, model.patches.feature_dim
+    return neutral_statistics(classes, len(model.memories), dim, h * w, CPU, fine=len(model.fine_memories))
 
 
 def _unstandardised(folds: list[Fold], judged: Judged, config: LTADConfig, familiar_by: str) -> tuple[Tensor, Tensor]:
@@ -155,7 +170,9 @@ def _outputs(fold: Fold, judged: Judged) -> Iterator[tuple[Tensor, LTADOutput]]:
     """
     for chunk in judged.rows(fold.unseen).split(ENCODE_BATCH - ENCODE_BATCH % judged.versions):
         batch = judged.batch(chunk, fold.model.device)
-        yield chunk, LTADOutput(*(part.cpu() for part in fold.model(batch.maps, batch.class_ids)))
+        patches, rebuilt, distances, logits, fine = fold.model(batch.maps, batch.class_ids, batch.fine)
+        finely = tuple(each.cpu() for each in fine)
+        yield chunk, LTADOutput(patches.cpu(), rebuilt.cpu(), distances.cpu(), logits.cpu(), finely)
 
 
 def _residuals(output: LTADOutput) -> Tensor:
@@ -187,6 +204,10 @@ class _HeldOutMaps(NamedTuple):
     across: RawScores
     familiarity: Tensor
 
+    def scores(self, rows: Tensor, pooled: Pooled, config: LTADConfig, versions: int) -> HeldOutScores:
+        """What rows score, each image's where the others say what is usual."""
+        return leave_one_out(self.within.of(rows), self.across.of(rows), pooled, config, versions)
+
 
 def _held_out_maps(
     folds: list[Fold],
@@ -202,7 +223,7 @@ def _held_out_maps(
     n, grid, memories = len(class_ids), model.patches.grid_size, len(model.memories)
     places, empty = grid[0] * grid[1], partial(torch.empty, device=CPU)
     within, across = (RawScores(empty(n, memories, places), empty(n, places), empty(n, places)) for _ in range(2))
-    familiarity = empty(n)
+    familiarity, fine = empty(n), dict[int, Tensor]()
     total = total_of(moments)
     neutral = neutral_statistics(len(total.counts), memories, len(shared), places, basis.device)._replace(basis=basis)
     for fold, own in zip(folds, moments, strict=True):
@@ -213,10 +234,12 @@ def _held_out_maps(
             for kept, usual in ((within, others), (across, rest.of(ids))):
                 variance = residual_variances(usual.variance(), usual.counts, shared)
                 normal = neutral.of(ids)._replace(residual_mean=usual.mean(), residual_variance=variance)
-                for all_rows, these in zip(kept, raw_scores(output, normal, config, grid), strict=True):
-                    all_rows[chunk] = these
+                these = raw_scores(output, normal, config, grid)
+                kept.memory[chunk], kept.residual[chunk], kept.logit[chunk] = these.memory, these.residual, these.logit
+            fine |= zip(chunk.tolist(), these.fine, strict=False)  # the same, whatever whitens the residuals
             familiarity[chunk] = _familiarity(fold, judged, chunk, familiar_by)
-    return _HeldOutMaps(within, across, familiarity)
+    of_all = tuple(fine[row] for row in range(len(fine)))
+    return _HeldOutMaps(within._replace(fine=of_all), across._replace(fine=of_all), familiarity)
 
 
 def _of_images(along: Tensor, versions: int) -> Moments:

@@ -151,7 +151,9 @@ def fit(
     model.see_classes(features.embeddings, features.class_ids)
     model.patches.learn_channels(features.maps, features.class_ids)
     for memory in model.memories:
-        memory.remember(features.maps, features.class_ids, generator)
+        memory.remember(features.maps[memory.layer], features.class_ids, generator)
+    for fine, memory in model.twins:
+        fine.remember_finely(memory, features.fine, features.class_ids, generator)
     optimise(phase1(model, features, foundation, config, fold), config.seed, folder, progress)
     model.read_names(foundation)
     optimise(phase2(model, features, train_counts, config, fold), config.seed + 1, folder, progress)

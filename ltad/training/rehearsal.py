@@ -5,7 +5,6 @@ transformer and the semantics, comes from the models that had not seen the image
 class; it is a tenth of the score.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,8 +17,7 @@ from ltad.foundation.features import ENCODE_BATCH
 from ltad.judging.rehearsal import Performance, Rehearsal
 from ltad.judging.scoring import RawScores, score_images, smooth, standardise
 from ltad.judging.statistics import Pooled, ScoreSums, leave_one_out
-from ltad.model.ltad import LTAD, look_up
-from ltad.model.memory import PatchMemory
+from ltad.model.ltad import LTAD, look_up, look_up_finely
 from ltad.progress import Progress, Stage
 from ltad.training.copies import copies_wanted, ranks_wanted
 from ltad.training.images import Judged, TrainingImages
@@ -110,15 +108,16 @@ class _Stage:
         versions, size = self.judged.versions, len(play.cast)
         others = self._scores_of(play.others, play.cast, size)
         if size == 1:
-            cast, held_out = self.across.of(self.judged.rows(play.cast)), np.empty(0)
+            cast, held_out, gain = self.across.of(self.judged.rows(play.cast)), np.empty(0), self.pooled.gain
         else:
             one, other = play.cast[::2], play.cast[1::2]
             parts = self._scores_of(one, other, size), self._scores_of(other, one, size)
-            cast = RawScores(*(torch.cat(each) for each in zip(*parts, strict=True)))
-            held_out = leave_one_out(cast, cast, self.pooled, self.config, versions)[::versions].numpy()
-        sums = ScoreSums.of(cast, versions)
-        usual = self.pooled.memory_statistics(sums), self.pooled.placed_statistics(sums)
-        by_version = score_images(standardise(others, *usual), self.config).image.view(-1, versions).T.numpy()
+            cast = RawScores.joined(parts)
+            own = leave_one_out(cast, cast, self.pooled, self.config, versions)
+            gain = own.gain(self.pooled, versions)
+            held_out = own.image(gain)[::versions].numpy()
+        usual = self.pooled.usual(ScoreSums.of(cast, versions))
+        by_version = score_images(standardise(others, usual), self.config, gain).image.view(-1, versions).T.numpy()
         return Performance(class_name, held_out, by_version[0], by_version[1:].flatten())
 
     def _scores_of(self, some: Tensor, known: Tensor, size: int) -> RawScores:
@@ -131,13 +130,14 @@ class _Stage:
         seen[known] = True
         features = self.images.where(seen, ranks_wanted(size, self.config), upright=size == 1)
         generator = torch.Generator().manual_seed(self.config.seed)
-        memories = [memory.alone(features.maps, generator, CANDIDATES) for memory in self.model.memories]
-        rows = self.judged.rows(some)
-        distances = [self._distances(chunk, memories) for chunk in rows.split(ENCODE_BATCH)]
-        smoothed = smooth(torch.cat(distances).unflatten(-1, grid), self.config.scoring.smoothing).flatten(-2)
-        return self.across.of(rows)._replace(memory=smoothed)
-
-    def _distances(self, rows: Tensor, memories: Sequence[PatchMemory]) -> Tensor:
-        """Distances (B, S, N) of rows to memories of one class."""
-        batch = self.judged.batch(rows, self.model.device)
-        return look_up(memories, batch.maps, torch.zeros_like(batch.class_ids), self.model.patches.grid_size).cpu()
+        memories = [m.alone(features.maps[m.layer].unbind(), generator, CANDIDATES) for m in self.model.memories]
+        finely = [memory.alone(features.fine, generator, CANDIDATES) for memory in self.model.fine_memories]
+        rows, sigma = self.judged.rows(some), self.config.scoring.smoothing
+        distances, fine = list[Tensor](), list[Tensor]()
+        for chunk in rows.split(ENCODE_BATCH):
+            batch = self.judged.batch(chunk, self.model.device)
+            alike = torch.zeros_like(batch.class_ids)
+            distances.append(look_up(memories, batch.maps, alike, grid).cpu())
+            fine += [smooth(each, sigma).cpu() for each in look_up_finely(finely, batch.fine, alike)]
+        smoothed = smooth(torch.cat(distances).unflatten(-1, grid), sigma).flatten(-2)
+        return self.across.of(rows)._replace(memory=smoothed, fine=tuple(fine))

@@ -64,7 +64,10 @@ class Student:
             self._take_name(name)
         generator = torch.Generator().manual_seed(seed)
         for memory in model.memories:
-            memory.remember_class(self.images.maps, self.class_id, generator, keep=not self.is_new)
+            own = self.images.maps[memory.layer]
+            memory.remember_class(own.unbind(), self.class_id, generator, keep=not self.is_new)
+        for memory in model.fine_memories:
+            memory.remember_class(self.images.fine, self.class_id, generator, keep=not self.is_new)
         if self.settings.generator_steps:
             drawing = self._generator_stage()
             optimise(drawing, seed + 1, folder, progress)

@@ -17,7 +17,7 @@ from ltad.foundation.base import FoundationModel
 from ltad.foundation.features import Encoder, Features, Store
 from ltad.judging.calibration import DIGITS, Calibration
 from ltad.machine import CPU
-from ltad.model.ltad import LTAD, build_model
+from ltad.model.ltad import LTAD, build_model, detail_of
 from ltad.progress import Progress
 from ltad.training.familiarity import reach
 from ltad.training.folds import fit_folds
@@ -58,7 +58,7 @@ def train(
     shorter = replace(config, phase2=replace(config.phase2, steps=config.calibration.phase2_steps))
     levels = levels_by_class(dataset.train)
     samples = shown_by(dataset.train, levels)
-    encoder, shown = Encoder(foundation, store), hashlib.sha256()
+    encoder, shown = Encoder(foundation, store, detail=detail_of(config, foundation)), hashlib.sha256()
     features = encode_samples(samples, names, encoder, progress, shown.update)
     identity = [config.to_dict(), foundation.fingerprint.to_dict(), data.split_hash, names, shown.hexdigest()]
     with StageFolder(output, identity, resume=resume) as stages:

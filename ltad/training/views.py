@@ -5,6 +5,7 @@ normals decide: a turned image must be about as near to other images of its clas
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ltad.data import Sample
-from ltad.foundation.features import Encoder, Features
+from ltad.foundation.features import Encoder, Features, Views
 from ltad.model.memory import nearest_distance
 from ltad.model.patches import channel_statistics
 from ltad.progress import Progress, Stage
@@ -23,7 +24,7 @@ PROBE_STRIDE = 16  # pixels: patches of about this stride are compared
 
 
 def turned(image: Tensor, turn: int) -> Tensor:
-    """Turn an image (3, S, S) by 90 degrees ``turn`` times, and mirror it if ``turn`` is 4 or more."""
+    """Turn an image (3, H, W) by 90 degrees ``turn`` times, and mirror it if ``turn`` is 4 or more."""
     quarter = torch.rot90(image, turn % 4, (1, 2))
     return quarter.flip(2) if turn >= 4 else quarter
 
@@ -45,8 +46,8 @@ def symmetries(
     pairs = [(int(member), turn) for member in probed for turn in TURNS]
     classes = features.class_ids[probed].repeat_interleave(len(TURNS))
     stage = Stage(f"turns of {samples[int(members[0])].class_name}")
-    images = _turned_images(samples, pairs, encoder)
-    copies = encoder.features(images, classes, stage, progress, keep=False)
+    images = _turned_images(samples, pairs, encoder.whole)
+    copies = encoder.whole.features(images, classes, stage, progress, keep=False)
     layer = encoder.foundation.layer_near(PROBE_STRIDE)
     _, std = channel_statistics(features.maps[layer][probed], torch.zeros_like(probed))
     as_they_are = features.maps[layer][probed].float()
@@ -63,8 +64,8 @@ def _strangeness(upright: Tensor, asked: Tensor) -> float:
     return sum(nearest_distance(b.flatten(0, 1), a.flatten(0, 1)).sum().item() for a, b in halves)
 
 
-def _turned_images(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]], encoder: Encoder) -> Iterator[Tensor]:
+def _turned_images(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]], encoder: Encoder) -> Iterator[Views]:
     """Turn images, given as (index, turn); one that comes several times in a row is read once."""
     for index, group in groupby(pairs, key=itemgetter(0)):
-        image = encoder.tensors([samples[index].read()])[0]
-        yield from (turned(image, turn) for _, turn in group)
+        views = encoder.views([samples[index].read()])
+        yield from (views.map(partial(turned, turn=turn)) for _, turn in group)

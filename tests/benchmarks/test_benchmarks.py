@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from benchmarks import ablation, compare, curves, detectors, leave_one_out, rivals, tables
 from benchmarks.images import encode_once, shrink
@@ -19,9 +18,9 @@ from ltad.data import Dataset, Sample
 from ltad.evaluation.table import FIGURES, HARMLESS, evaluate
 from ltad.evaluation.working_point import WORKING_POINT
 from ltad.foundation import FoundationModel
-from ltad.foundation.features import Encoder
+from ltad.foundation.features import Encoder, Views
 from ltad.inspection.predictor import Predictor
-from ltad.photos.frame import resize_mask, to_tensor
+from ltad.photos.frame import resize_mask, to_bytes
 from ltad.presets import PRESETS, default
 from ltad.progress import quiet
 from ltad.training.images import encode_samples
@@ -47,8 +46,8 @@ def built(toy_encoder: Encoder, toy_data: Dataset, predictor: Predictor) -> dict
         return {rival.card.name: rival for rival in made}
 
 
-def tensors(samples: Sequence[Sample], foundation: FoundationModel) -> Tensor:
-    return torch.stack([to_tensor(s.read(), foundation.fingerprint.image_size) for s in samples])
+def views(samples: Sequence[Sample], foundation: FoundationModel) -> Views:
+    return Encoder(foundation).views([s.read() for s in samples])
 
 
 # The images
@@ -61,14 +60,14 @@ def test_every_image_of_the_splits_is_encoded_once(toy_data: Dataset) -> None:
     assert tower.seen == len(encoder.store) == len(toy_data.train) + len(toy_data.test)
 
 
-def test_shrunk_photographs_are_read_once_and_make_the_same_tensors(toy_data: Dataset) -> None:
+def test_shrunk_photographs_are_read_once_and_make_the_same_views(toy_data: Dataset) -> None:
     generator, reads = np.random.default_rng(0), []
     photograph = Image.fromarray(generator.integers(0, 256, (300, 410, 3), dtype=np.uint8))
     mask = generator.random((300, 410)) > 0.5
     sample = replace(toy_data.test[0], read=lambda: reads.append(1) or photograph, read_mask=lambda: mask)
     small = shrink(replace(toy_data, test=(sample,)), 64).test[0]
     for _ in range(2):
-        assert torch.equal(to_tensor(small.read(), 64), to_tensor(photograph, 64))
+        assert torch.equal(to_bytes(small.read(), 64, 64), to_bytes(photograph, 64, 64))
         assert small.read_mask and np.array_equal(resize_mask(small.read_mask(), 64), resize_mask(mask, 64))
     assert len(reads) == 1
 
@@ -93,12 +92,12 @@ def test_rivals_find_blotches(built: dict[str, rivals.Rival], toy_data: Dataset,
 def test_scores_are_finite_and_do_not_depend_on_the_batch(
     built: dict[str, rivals.Rival], toy_data: Dataset, foundation: FoundationModel
 ) -> None:
-    batch, class_ids = tensors(toy_data.test[::4], foundation), torch.tensor([0, 0, 1, 2, 2])
+    batch, class_ids = views(toy_data.test[::4], foundation), torch.tensor([0, 0, 1, 2, 2])
     for name, rival in built.items():
-        together = rival.predict_tensors(batch, class_ids)
-        alone = rival.predict_tensors(batch[1:2], class_ids[1:2])
-        assert together.anomaly_maps.isfinite().all() and together.image_scores.isfinite().all(), name
-        assert torch.allclose(together.anomaly_maps[1:2], alone.anomaly_maps, atol=1e-3), name
+        together = rival.predict_views(batch, class_ids)
+        alone = rival.predict_views(Views(batch.whole[1:2]), class_ids[1:2])
+        assert together.whole_maps.isfinite().all() and together.image_scores.isfinite().all(), name
+        assert torch.allclose(together.whole_maps[1:2], alone.whole_maps, atol=1e-3), name
 
 
 def test_one_mean_and_spread_a_class_change_no_order() -> None:

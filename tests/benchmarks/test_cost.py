@@ -19,10 +19,10 @@ from ltad.inspection.predictor import Predictor
 
 TARGETS = [
     ("one_image", "tower", 0.6),
-    ("one_image", "predict_tensors", None),
+    ("one_image", "predict_views", None),
     ("one_image", "predict", 0.75),
     ("batch", "tower", 0.45),
-    ("batch", "predict_tensors", None),
+    ("batch", "predict_views", None),
 ]
 
 
@@ -106,11 +106,11 @@ def test_targets_are_met_or_missed_by_the_medians_alone(predictor: Predictor, mo
 
         monkeypatch.setattr(cost, "medians", medians)
 
-    took(eager=100, tower=60, predict_tensors=70, predict=76)
+    took(eager=100, tower=60, predict_views=70, predict=76)
     one = cost.one_image(predictor, 1)
-    assert [one[level]["within_target"] for level in ("tower", "predict_tensors", "predict")] == [True, None, False]
+    assert [one[level]["within_target"] for level in ("tower", "predict_views", "predict")] == [True, None, False]
     assert one["predict"] == {"ms": 76, "ratio": 0.76, "target": 0.75, "within_target": False}
-    took(eager=1000, tower=451, predict_tensors=500)
+    took(eager=1000, tower=451, predict_views=500)
     assert not cost.batches(predictor, 1)["tower"]["within_target"]
     took(eager=220, engine=100)
     encoding = cost.encoding(predictor.foundation, 1)
@@ -142,6 +142,6 @@ def test_a_synthetic_checkpoint_loads_and_scores(
     predictor: Predictor, foundation: FoundationModel, tmp_path: Path
 ) -> None:
     folder = cost.synthetic_checkpoint(predictor.card, foundation, 5, tmp_path / "five")
-    scored = Predictor.from_checkpoint(folder, foundation).predict_tensors(cost.random_images(foundation, 2))
+    scored = Predictor.from_checkpoint(folder, foundation).predict_views(cost.random_views(foundation, 2))
     assert scored.similarities.shape == (2, 5)
-    assert torch.isfinite(scored.anomaly_maps).all() and scored.anomaly_maps.std() > 0
+    assert torch.isfinite(scored.whole_maps).all() and scored.whole_maps.std() > 0

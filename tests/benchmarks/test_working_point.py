@@ -57,14 +57,14 @@ def test_a_rival_is_judged_by_scores_of_its_own(
         normals = calibration.normals(name)
         assert (normals.images, normals.played) == (12, None)  # all that there are, borrowed where they are others'
         samples = [sample for sample in toy_data.test if sample.class_name == name]
-        tensors = rival.encoder.tensors([sample.read() for sample in samples])
+        views = rival.encoder.views([sample.read() for sample in samples])
         given = torch.full((len(samples),), rival.card.class_id(name))
-        scored = rival.predict_tensors(tensors, given)
+        scored = rival.predict_views(views, given)
         flagged = scored.image_scores.numpy().round(5) > normals.threshold(rate)
         labels = np.array([sample.label for sample in samples])
         assert (row["false_alarms"], row["found"]) == (flagged[labels == 0].mean(), flagged[labels == 1].mean())
         # it knows no strangers, but its maps are as LTAD's are
-        everywhere = [is_everywhere(each, rival.card.config) for each in scored.anomaly_maps.numpy()]
+        everywhere = [is_everywhere(each, rival.card.config) for each in scored.whole_maps.numpy()]
         assert row["refused"] == np.mean(everywhere)
     assert table["mean"]["all"]["found"] > table["mean"]["all"]["false_alarms"]
 
@@ -145,7 +145,7 @@ def test_an_image_is_changed_and_encoded_once_and_kept_outside_the_memory(toy_da
             expected = harmlessly_changed(original).read().resize((128, 128), 2)
             assert (sample.name, sample.label) == (original.name, original.label)
             assert np.array_equal(np.asarray(picture), np.asarray(expected))
-            encoder.encode(encoder.tensors([picture]))
+            encoder.encode(encoder.views([picture]))
     assert reads == [sample.name for sample in toy_data.test]
     assert tower.seen == everything + len(toy_data.test)
     memory = encoder.store.maps[-1]

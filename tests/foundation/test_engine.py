@@ -167,7 +167,7 @@ def verdicts(foundation: FoundationModel) -> Iterator[tuple[str, list[tuple[str,
     both = [Predictor.from_checkpoint("demo-exp100", f).encoder for f in (foundation, eagerly(foundation))]
     folders = list(checkpoint_folders())
     paths = {example.path for folder in folders for example in examples_for(read_card(folder))}
-    images = {path: both[0].tensors([open_photo(path).image]) for path in paths}
+    images = {path: both[0].views([open_photo(path).image]) for path in paths}
     seen = [{path: encoder.encode(image) for path, image in images.items()} for encoder in both]
     rows = []
     for folder in folders:

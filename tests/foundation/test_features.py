@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from ltad.data import Dataset
 from ltad.files import write_text
 from ltad.foundation import FoundationModel, ImageFeatures
-from ltad.foundation.features import ENCODE_BATCH, Encoder, Features
+from ltad.foundation.features import ENCODE_BATCH, Encoder, Features, Views
 from ltad.foundation.store import FeatureFolder
 from ltad.progress import Stage, quiet
 from tests.toys import WIDTH, Recorder, TinyFoundation
@@ -26,8 +25,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict | FeatureFolde
     return {} if request.param == "memory" else FeatureFolder(tmp_path / "features")
 
 
-def images(count: int, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, WIDTH, WIDTH, generator=torch.Generator().manual_seed(seed))
+def images(count: int, seed: int = 0) -> Views:
+    return Views(torch.rand(count, 3, WIDTH, WIDTH, generator=torch.Generator().manual_seed(seed)))
+
+
+def singly(views: Views) -> list[Views]:
+    return [Views(image) for image in views.whole.split(1)]
 
 
 def same(one: ImageFeatures, other: ImageFeatures) -> bool:
@@ -39,7 +42,7 @@ def same(one: ImageFeatures, other: ImageFeatures) -> bool:
 def test_what_was_seen_is_recalled_in_any_batch(tower: TinyFoundation, store: dict | FeatureFolder) -> None:
     encoder, batch = Encoder(tower, store), images(4)
     first = encoder.encode(batch)
-    again = encoder.encode(batch.flip(0))
+    again = encoder.encode(Views(batch.whole.flip(0)))
     assert tower.seen == len(store) == 4
     assert same(again, ImageFeatures(tuple(m.flip(0) for m in first.maps), first.embedding.flip(0)))
     assert all(m.dtype == torch.float32 for m in (*first.maps, first.embedding))
@@ -49,8 +52,8 @@ def test_a_new_one_is_encoded_beside_known_ones_and_twice_the_same_once(
     tower: TinyFoundation, store: dict | FeatureFolder
 ) -> None:
     encoder, batch = Encoder(tower, store), images(3)
-    encoder.encode(batch[:1])
-    encoder.encode(torch.cat([batch, batch[2:]]))
+    encoder.encode(Views(batch.whole[:1]))
+    encoder.encode(Views(torch.cat([batch.whole, batch.whole[2:]])))
     assert tower.seen == 3
 
 
@@ -72,14 +75,14 @@ def test_another_tower_does_not_believe_the_first(tower: TinyFoundation, store: 
 
 def test_copies_need_not_be_kept(tower: TinyFoundation, store: dict | FeatureFolder) -> None:
     class_ids = torch.zeros(3, dtype=torch.long)
-    Encoder(tower, store).features(images(3), class_ids, Stage("views"), quiet, keep=False)
+    Encoder(tower, store).features(singly(images(3)), class_ids, Stage("views"), quiet, keep=False)
     assert tower.seen == 3 and not store
 
 
 def test_features_come_in_batches_and_say_how_far_they_are(tower: TinyFoundation) -> None:
     count, recorder = ENCODE_BATCH + 3, Recorder()
     class_ids = torch.arange(count)
-    features = Encoder(tower).features(images(count), class_ids, Stage("encode"), recorder)
+    features = Encoder(tower).features(singly(images(count)), class_ids, Stage("encode"), recorder)
     assert recorder.told == [("encode", ENCODE_BATCH), ("encode", count)]
     assert all(m.dtype == torch.float16 and len(m) == count for m in features.maps)
     some = features.take(torch.tensor([3, 1]))
@@ -104,8 +107,8 @@ def test_another_process_finds_what_was_kept_and_damage_is_encoded_again(tower: 
 def test_the_real_tower_sees_the_whole_frame_once(foundation: FoundationModel, toy_data: Dataset) -> None:
     encoder = Encoder(foundation, {})
     pictures = [sample.read() for sample in toy_data.test[:2]]
-    tensors = encoder.tensors(pictures)
-    assert tensors.shape == (2, 3, 256, 256)
-    kept, whole = encoder.encode(tensors), foundation.encode_image(tensors)
+    views = encoder.views(pictures)
+    assert views.whole.shape == (2, 3, 256, 256)
+    kept, whole = encoder.encode(views), foundation.encode_image(views.whole)
     for mine, theirs in zip((*kept.maps, kept.embedding), (*whole.maps, whole.embedding), strict=True):
         assert torch.allclose(mine, theirs, atol=2e-3 * float(theirs.abs().max()))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ltad.errors import FoundationError
 from ltad.foundation import FoundationModel, align_mini, load_foundation
 from ltad.foundation.alignment import fit_alignment, name_sentences, unseen_ranks
-from ltad.photos.frame import to_tensor
+from ltad.photos.frame import to_bytes
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def sentences(foundation: FoundationModel) -> Tensor:
 
 def embed_photo(foundation: FoundationModel, name: str) -> Tensor:
     image = Image.fromarray(load_sample_image(name))
-    return foundation.encode_image(to_tensor(image, 256)[None]).embedding[0]
+    return foundation.encode_image(to_bytes(image, 256, 256)[None].float() / 255).embedding[0]
 
 
 def embed_texts(foundation: FoundationModel, *texts: str) -> Tensor:

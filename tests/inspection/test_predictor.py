@@ -14,10 +14,11 @@ from sklearn.datasets import load_sample_image
 from ltad.data import Dataset, Sample
 from ltad.errors import ImageError
 from ltad.evaluation import metrics
+from ltad.foundation.features import Views
 from ltad.inspection.prediction import ALL
 from ltad.inspection.predictor import Predictor
 from ltad.judging.regions import EVERYWHERE
-from ltad.photos.frame import map_to_image, resize_mask, to_tensor
+from ltad.photos.frame import map_to_image, resize_mask
 from ltad.presets import paper
 from tests.toys import HEIGHT, WIDTH
 
@@ -26,8 +27,8 @@ def blotched(class_name: str, folder: Path) -> Path:
     return folder / class_name / "test" / "blotch" / "000.png"
 
 
-def tensors(samples: list[Sample]) -> torch.Tensor:
-    return torch.stack([to_tensor(sample.read(), 256) for sample in samples])
+def views(predictor: Predictor, samples: list[Sample]) -> Views:
+    return predictor.encoder.views([sample.read() for sample in samples])
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def mixed(toy_data: Dataset) -> list[Sample]:
 
 
 def test_photographs_and_batches_are_scored_alike(predictor: Predictor, mixed: list[Sample], toy_folder: Path) -> None:
-    scored = predictor.predict_tensors(tensors(mixed))
+    scored = predictor.predict_views(views(predictor, mixed))
     for i, sample in enumerate(mixed):
         prediction = predictor.predict(toy_folder / sample.name)
         assert prediction.class_name == predictor.card.class_names[scored.class_ids[i]]
@@ -49,11 +50,11 @@ def test_photographs_and_batches_are_scored_alike(predictor: Predictor, mixed: l
 
 
 def test_a_batch_of_one_is_a_batch_of_many(predictor: Predictor, mixed: list[Sample]) -> None:
-    batch = tensors(mixed)
-    together = predictor.predict_tensors(batch)
+    batch = views(predictor, mixed)
+    together = predictor.predict_views(batch)
     for i in range(len(mixed)):
-        alone = predictor.predict_tensors(batch[i : i + 1])
-        for one, many in ((alone.image_scores, together.image_scores), (alone.anomaly_maps, together.anomaly_maps)):
+        alone = predictor.predict_views(Views(batch.whole[i : i + 1]))
+        for one, many in ((alone.image_scores, together.image_scores), (alone.whole_maps, together.whole_maps)):
             torch.testing.assert_close(one, many[i : i + 1], atol=1e-4, rtol=1e-4)
         for part, maps in alone.part_maps.items():
             torch.testing.assert_close(maps, together.part_maps[part][i : i + 1], atol=1e-4, rtol=1e-4)
@@ -67,8 +68,8 @@ def test_the_published_figures_are_those_of_predictions(
     published = predictor.card.metrics["classes"]["checker"]
     labels, scores = [s.label for s in samples], [p.image_score for p in predictions]
     assert published["image_ap"] == pytest.approx(metrics.average_precision(labels, scores), abs=1e-5)
-    scored = predictor.predict_tensors(tensors(samples), torch.zeros(len(samples), dtype=torch.long))
-    maps = [map_to_image(m, 256, 256) for m in scored.anomaly_maps.numpy()]
+    scored = predictor.predict_views(views(predictor, samples), torch.zeros(len(samples), dtype=torch.long))
+    maps = [map_to_image(m, 256, 256) for m in scored.whole_maps.numpy()]
     masks = [resize_mask(s.read_mask(), 256) if s.label else np.zeros((256, 256), bool) for s in samples]
     assert published["pixel_ap"] == pytest.approx(metrics.pixel_average_precision(masks, maps), abs=1e-5)
 
@@ -150,7 +151,7 @@ def test_a_wrongly_given_class_is_not_called_an_unknown_product(predictor: Predi
 def test_red_and_blue_are_not_the_same(predictor: Predictor, toy_folder: Path) -> None:
     with Image.open(blotched("checker", toy_folder)) as image:
         right, swapped = image.copy(), Image.merge("RGB", image.split()[::-1])
-    scored = predictor.predict_tensors(torch.stack([to_tensor(i, 256) for i in (right, swapped)]))
+    scored = predictor.predict_views(predictor.encoder.views((right, swapped)))
     assert (scored.similarities[0] - scored.similarities[1]).abs().max() > 0.01
 
 

@@ -13,6 +13,7 @@ from ltad.judging.scoring import (
     Parts,
     RawScores,
     ScoreStatistics,
+    Usual,
     combine,
     fuse,
     image_scores,
@@ -112,14 +113,13 @@ def test_the_parts_stay_apart() -> None:
     assert (raw.logit == 0).all()
 
 
-NO_MEMORY = torch.empty(1, 0, 2), (torch.empty(0), torch.empty(0))
+NOTHING = (torch.empty(0), torch.empty(0))
 
 
 def test_standardised_scores_are_in_standard_deviations() -> None:
-    memory, usual = NO_MEMORY
-    raw = RawScores(memory, torch.tensor([[3.0, 5.0]]), torch.tensor([[1.0, 1.0]]))
+    raw = RawScores(torch.empty(1, 0, 2), torch.tensor([[3.0, 5.0]]), torch.tensor([[1.0, 1.0]]))
     mean, std = torch.ones(2, 2), torch.tensor([[2.0, 2.0], [1.0, 1.0]])
-    scores = standardise(raw, usual, (mean, std))
+    scores = standardise(raw, Usual(NOTHING, (mean, std), NOTHING))
     assert torch.equal(scores.residual, torch.tensor([[1.0, 2.0]])) and torch.equal(scores.logit, torch.zeros(1, 2))
 
 
@@ -130,7 +130,8 @@ def test_semantics_count_as_much_as_lambda_says() -> None:
 
 def test_distances_are_standardised_by_class_and_the_others_by_place() -> None:
     raw = RawScores(torch.tensor([[[5.0, 9.0]]]), torch.tensor([[3.0, 5.0]]), torch.tensor([[1.0, 1.0]]))
-    scores = standardise(raw, (torch.tensor([1.0]), torch.tensor([4.0])), (torch.zeros(2, 2), torch.ones(2, 2)))
+    distances, placed = (torch.tensor([1.0]), torch.tensor([4.0])), (torch.zeros(2, 2), torch.ones(2, 2))
+    scores = standardise(raw, Usual(distances, placed, NOTHING))
     assert torch.equal(scores.memory, torch.tensor([[[1.0, 2.0]]]))
     assert torch.equal(scores.residual, raw.residual) and torch.equal(scores.logit, raw.logit)
 

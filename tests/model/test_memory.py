@@ -23,7 +23,7 @@ def filled(maps: Tensor, class_ids: Tensor, generator: torch.Generator, **option
     settings = {"pool": 1, "is_cosine": False, "dim": 8, "exemplars": 256} | options
     settings.setdefault("classes", int(class_ids.max()) + 1)
     memory = PatchMemory(0, maps.shape[1], **settings)
-    memory.remember([maps], class_ids, generator)
+    memory.remember(maps, class_ids, generator)
     return memory
 
 
@@ -56,10 +56,10 @@ def test_what_was_seen_is_near_and_what_was_not_is_far(generator: torch.Generato
     maps = torch.randn(4, 8, 6, 6, generator=generator)
     ids = torch.tensor([0, 0, 0, 0])
     memory = filled(maps, ids, generator)
-    spread = memory([maps], ids).max()
+    spread = memory(maps, ids).max()
     strange = maps.clone()
     strange[:, :, 2, 3] += 10
-    distances = memory([strange], ids)
+    distances = memory(strange, ids)
     assert spread < 0.05 * distances[:, 2, 3].min()  # a byte per coordinate is exact enough
     assert (distances.flatten(1).argmax(1) == 2 * 6 + 3).all()  # rows first
 
@@ -68,9 +68,9 @@ def test_each_class_remembers_its_own_patches(generator: torch.Generator) -> Non
     maps = torch.randn(4, 8, 4, 4, generator=generator)
     maps[2:] += 20
     memory = filled(maps, torch.tensor([0, 0, 2, 2]), generator, classes=3)
-    own, other = memory([maps], torch.tensor([0, 0, 2, 2])), memory([maps], torch.tensor([2, 2, 0, 0]))
+    own, other = memory(maps, torch.tensor([0, 0, 2, 2])), memory(maps, torch.tensor([2, 2, 0, 0]))
     assert own.max() < 0.1 * other.min()
-    mixed = memory([maps], torch.tensor([0, 2, 2, 0]))
+    mixed = memory(maps, torch.tensor([0, 2, 2, 0]))
     assert torch.equal(mixed[[0, 2]], own[[0, 2]]) and torch.equal(mixed[[1, 3]], other[[1, 3]])
 
 
@@ -80,7 +80,7 @@ def test_distances_are_those_of_standardised_channels(generator: torch.Generator
     memory = filled(maps, ids, generator)
     one_off = maps[:1].clone()
     one_off[0, 7, 0, 0] += 3 * maps[:, 7].std()
-    assert memory([one_off], ids[:1])[0, 0, 0].item() == pytest.approx(3, rel=0.35)
+    assert memory(one_off, ids[:1])[0, 0, 0].item() == pytest.approx(3, rel=0.35)
 
 
 def test_a_cosine_memory_compares_directions(generator: torch.Generator) -> None:
@@ -88,8 +88,8 @@ def test_a_cosine_memory_compares_directions(generator: torch.Generator) -> None
     maps = torch.nn.functional.normalize(maps, dim=1)
     memory = filled(maps, ids, generator, is_cosine=True)
     brighter = maps * torch.linspace(1, 4, 25).view(5, 5)
-    assert memory([brighter], ids).max() < 0.05
-    opposite = memory([-maps[:1]], ids[:1])
+    assert memory(brighter, ids).max() < 0.05
+    opposite = memory(-maps[:1], ids[:1])
     units = maps.permute(0, 2, 3, 1).flatten(0, 2)
     expected = torch.cdist(-units[:25], units).amin(1).view(1, 5, 5)
     torch.testing.assert_close(opposite, expected, atol=0.05, rtol=0)
@@ -99,7 +99,7 @@ def test_where_there_is_next_to_nothing_a_direction_is_none(generator: torch.Gen
     maps, ids = torch.randn(3, 8, 5, 5, generator=generator), torch.zeros(3, dtype=torch.long)
     maps[:, :, 2:] *= 0.01  # a blank ground
     memory = filled(maps, ids, generator, is_cosine=True)
-    assert memory([-maps], ids)[:, 2:].max() < 0.1 < 0.3 < memory([-maps], ids)[:, :2].mean()
+    assert memory(-maps, ids)[:, 2:].max() < 0.1 < 0.3 < memory(-maps, ids)[:, :2].mean()
 
 
 def test_each_class_has_its_own_usual_length(generator: torch.Generator) -> None:
@@ -108,9 +108,9 @@ def test_each_class_has_its_own_usual_length(generator: torch.Generator) -> None
     memory = filled(maps, torch.tensor([0, 0, 1, 1]), generator, is_cosine=True)
     lengths = memory.usual_length
     assert lengths[1] > 50 * lengths[0]
-    memory.remember_class([maps[2:]], 0, generator, keep=True)
+    memory.remember_class(maps[2:].unbind(), 0, generator, keep=True)
     assert lengths[0] < 10  # what a class has keeps its measure
-    memory.remember_class([maps[2:]], 0, generator, keep=False)
+    memory.remember_class(maps[2:].unbind(), 0, generator, keep=False)
     assert lengths[0] == lengths[1]
 
 

@@ -411,7 +411,7 @@ def test_every_setting_reaches_the_model(
         torch.manual_seed(0)
         model = build_model(config, foundation, given(foundation, "screw", tokens=2))
         model.read_names(foundation)
-        outputs.append(torch.cat([part.flatten() for part in model(maps, class_ids)[1:]]))
+        outputs.append(torch.cat([part.flatten() for part in model(maps, class_ids)[1:4]]))
     assert (outputs[-1] - outputs[-2]).abs().max() > 1e-3
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ltad.photos.frame import map_to_image, resize_mask, to_tensor
+from ltad.photos.frame import map_to_image, resize_mask, to_bytes
 
 sides = st.integers(96, 200)
 places = st.floats(0.35, 0.65)
@@ -26,9 +26,9 @@ def test_a_point_lands_on_the_same_place_everywhere(width: int, height: int, x: 
     square = (np.abs(columns - x * width) < 12) & (np.abs(rows - y * height) < 12)
     image = Image.fromarray(np.where(square, 255, 0).astype(np.uint8)).convert("RGB")
     there = centre(square.astype(float))
-    tensor = to_tensor(image, size)
+    tensor = to_bytes(image, size, size)
     assert tensor.shape == (3, size, size)
-    assert (tensor.min(), tensor.max()) == (0, 1)
+    assert (tensor.min(), tensor.max()) == (0, 255)
     anomaly_map = map_to_image(tensor[0].numpy(), width, height)
     assert anomaly_map.shape == (height, width)
     assert centre(tensor[0].numpy().astype(float)) == pytest.approx(there, abs=0.2 / size)
@@ -43,12 +43,12 @@ def test_a_point_lands_on_the_same_place_everywhere(width: int, height: int, x: 
 def test_the_whole_frame_is_kept() -> None:
     pixels = np.zeros((24, 40, 3), np.uint8)
     pixels[:12, :20], pixels[:12, 20:], pixels[12:, :20] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-    tensor = to_tensor(Image.fromarray(pixels), 8)
-    assert tensor[:, 0, 0].tolist() == [1, 0, 0]
-    assert tensor[:, 0, -1].tolist() == [0, 1, 0]
-    assert tensor[:, -1, 0].tolist() == [0, 0, 1]
+    tensor = to_bytes(Image.fromarray(pixels), 8, 8)
+    assert tensor[:, 0, 0].tolist() == [255, 0, 0]
+    assert tensor[:, 0, -1].tolist() == [0, 255, 0]
+    assert tensor[:, -1, 0].tolist() == [0, 0, 255]
     with pytest.raises(ValueError, match="must be RGB"):
-        to_tensor(Image.new("L", (40, 24)), 8)
+        to_bytes(Image.new("L", (40, 24)), 8, 8)
 
 
 def test_a_resized_mask_keeps_values_apart() -> None:

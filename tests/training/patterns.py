@@ -9,7 +9,7 @@ from PIL import Image
 
 from ltad.data import GOOD, Sample
 from ltad.foundation import FoundationModel
-from ltad.foundation.features import Encoder
+from ltad.foundation.features import Encoder, Views
 
 SIZE = 128
 Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -48,5 +48,6 @@ def samples_of(*kinds: Draw, count: int) -> tuple[Sample, ...]:
 def forgetful(foundation: FoundationModel) -> Encoder:
     """An encoder that stores nothing of copies, as it should, on a tower that remembers them for the next test."""
     tower = copy(foundation)
-    tower.encode_image = Encoder(foundation, {}).encode
+    kept = Encoder(foundation, {})
+    tower.encode_image = lambda images: kept.encode(Views(images))
     return Encoder(tower)

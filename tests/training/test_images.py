@@ -66,7 +66,7 @@ def test_images_are_encoded_in_order_as_members_of_their_classes(
     samples, encoder, told = toy_data.train[::-1], Encoder(tiny_foundation), Recorder()
     features = encode_samples(samples, toy_data.class_names, encoder, told)
     assert [toy_data.class_names[i] for i in features.class_ids.tolist()] == [s.class_name for s in samples]
-    alone = encoder.encode(encoder.tensors([samples[3].read()]))
+    alone = encoder.encode(encoder.views([samples[3].read()]))
     torch.testing.assert_close(features.embeddings[3], alone.embedding[0])
     assert told.told == [("encode", 13)]
 

@@ -46,8 +46,7 @@ def scored(model: LTAD, image: Features, statistics: ScoreStatistics, config: LT
     normal, grid = statistics.of(image.class_ids), model.patches.grid_size
     with torch.no_grad():
         raw = raw_scores(model(image.maps, image.class_ids), normal, config, grid)
-    usual = (normal.memory_mean, normal.memory_std), (normal.mean, normal.std)
-    return score_images(standardise(raw, *usual), config).image.item()
+    return score_images(standardise(raw, normal.usual), config).image.item()
 
 
 def test_an_image_is_judged_by_what_the_others_say_is_normal(
