@@ -34,7 +34,7 @@ def _shrunk(sample: Sample, size: int) -> Sample:
     return replace(
         sample,
         read=cache(lambda: read().resize((size, size), Image.Resampling.BILINEAR)),
-        read_mask=cache(lambda: resize_mask(read_mask(), size)) if read_mask else None,
+        read_mask=cache(lambda: resize_mask(read_mask(), size, size)) if read_mask else None,
         read_levels=None,
     )
 

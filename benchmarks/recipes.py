@@ -250,7 +250,7 @@ def _mask(split: Dataset, index: int, size: int) -> np.ndarray | None:
     sample = split.test[index]
     if not sample.label:
         return np.zeros((size, size), dtype=bool)
-    return None if sample.read_mask is None else resize_mask(sample.read_mask(), size)
+    return None if sample.read_mask is None else resize_mask(sample.read_mask(), size, size)
 
 
 def untrained(foundation: FoundationModel, features: Features, config: LTADConfig, class_names: Sequence[str]) -> LTAD:

@@ -16,9 +16,9 @@ from PIL import Image
 
 from ltad.checkpoint.card import CheckpointCard
 from ltad.inspection.pictures import COLOUR_MAPS, OPACITY, colour_table, full_scale
-from ltad.inspection.prediction import ALL, UNKNOWN, Prediction
+from ltad.inspection.prediction import UNKNOWN, Prediction
 from ltad.judging.calibration import BORDERLINE, Backing
-from ltad.judging.regions import REGION_GRID
+from ltad.judging.regions import CELL, REGION_GRID
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -70,12 +70,11 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
     Plain JSON values. report: as programs get it. judgedAs: the class whose threshold it is held to, recognised or not;
     unknown: whether that makes no verdict, at any rate. trained: [group, training images] of the classes that it names.
     everywhere: whether a known product is unusual all over, at any rate.
-    maps: patch scores (h, w) as little-endian float32 in base64; grid is [w, h]. top: where the colour scale ends; it
-    stays where it is when another rate is chosen.
+    maps: of each part its values (h, w), little-endian float32 in base64, and their grid [w, h]. top: where the colour
+    scale ends; it stays where it is when another rate is chosen.
     """
     report = prediction.report()
     named = {match["name"] for match in report["top_classes"]}
-    height, width = prediction.patch_maps[ALL].shape
     return {
         "report": report,
         "judgedAs": prediction.class_name,
@@ -83,8 +82,7 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
         "trained": {c.name: [c.group, c.n_train] for c in prediction.card.classes if c.name in named},
         "top": full_scale(prediction.judgement.threshold),
         "everywhere": prediction.everywhere,
-        "maps": {part: _float32(patches) for part, patches in prediction.patch_maps.items()},
-        "grid": [width, height],
+        "maps": {part: _map(patches) for part, patches in prediction.patch_maps.items()},
     }
 
 
@@ -135,6 +133,7 @@ def source() -> str:
         "borderline": BORDERLINE,
         "largestRate": LARGEST_RATE,
         "side": REGION_GRID,
+        "cell": CELL,
         "opacity": OPACITY,
         "mostRegions": MOST_REGIONS,
         "colours": {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in COLOUR_MAPS},
@@ -143,8 +142,10 @@ def source() -> str:
     return f"const CONSTANTS = {json.dumps(constants)};\n{files}"
 
 
-def _float32(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+def _map(values: np.ndarray) -> dict[str, Any]:
+    height, width = values.shape
+    packed = base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+    return {"values": packed, "grid": [width, height]}
 
 
 def data_uri(image: Image.Image) -> str:

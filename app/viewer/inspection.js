@@ -164,11 +164,11 @@ class Inspection extends Follower {
   /** Where the peak is, what sees it, and as what the image was judged, in plain sentences. */
   showWhy(threshold) {
     const own = this.report.class;
-    const values = this.viewer.fine.all.values;
+    const { values, width, height } = this.viewer.fine.all;
     let peak = 0;
     values.forEach((value, i) => (peak = value > values[peak] ? i : peak));
-    const third = (position) => Math.floor((3 * position) / SIDE);
-    const place = WORDS.places[third(Math.floor(peak / SIDE))][third(peak % SIDE)];
+    const third = (position, side) => Math.floor((3 * position) / side);
+    const place = WORDS.places[third(Math.floor(peak / width), height)][third(peak % width, width)];
     const ratio = times(values[peak], threshold);
     const name = this.facts.judgedAs;
     const next = this.report.top_classes.find((match) => match.name !== name);

@@ -1,30 +1,31 @@
 // The anomaly map in the browser: the patches' scores, made fine, coloured, outlined and cut into regions.
 // A map is { values: Float32Array, width, height }, row by row, in standard deviations above normal.
 
-function decodeMap(base64, width, height) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  return { values: new Float32Array(bytes.buffer), width, height };
+function decodeMap({ values, grid }) {
+  const bytes = Uint8Array.from(atob(values), (character) => character.charCodeAt(0));
+  return { values: new Float32Array(bytes.buffer), width: grid[0], height: grid[1] };
 }
 
-/** Resize a map to side x side, bilinear and aligned at pixel centres, as ltad/judging/regions.py does. */
-function refine(map, side) {
-  const weights = (size) =>
+/** Make a map larger, bilinear and aligned at pixel centres, as ltad/judging/regions.py does. */
+function refine(map) {
+  const [width, height] = [map.width, map.height].map((size) => Math.max(CONSTANTS.side, CONSTANTS.cell * size));
+  const weights = (size, side) =>
     Array.from({ length: side }, (_, i) => {
       const centre = Math.min(Math.max(((i + 0.5) * size) / side - 0.5, 0), size - 1);
       const low = Math.min(Math.floor(centre), size - 1);
       return [low, Math.min(low + 1, size - 1), centre - low];
     });
-  const columns = weights(map.width);
-  const values = new Float32Array(side * side);
-  weights(map.height).forEach(([top, bottom, down], y) => {
+  const columns = weights(map.width, width);
+  const values = new Float32Array(width * height);
+  weights(map.height, height).forEach(([top, bottom, down], y) => {
     columns.forEach(([left, right, across], x) => {
       const at = (row, column) => map.values[row * map.width + column];
       const upper = at(top, left) * (1 - across) + at(top, right) * across;
       const lower = at(bottom, left) * (1 - across) + at(bottom, right) * across;
-      values[y * side + x] = upper * (1 - down) + lower * down;
+      values[y * width + x] = upper * (1 - down) + lower * down;
     });
   });
-  return { values, width: side, height: side };
+  return { values, width, height };
 }
 
 /** Draw a map with a table of 256 RGBA colours; the scale ends at `top`. */

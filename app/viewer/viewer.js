@@ -1,6 +1,5 @@
 // The photograph once, the map once as a small layer: colours, outline, boxes, wipe, zoom and pan need no server.
 
-const SIDE = CONSTANTS.side; // pixels of the fine map, on which regions are found, too
 const STEP = 1.5; // of a zoom
 const MOST = 16; // times; more shows single pixels as large squares
 
@@ -9,16 +8,16 @@ class Viewer {
   constructor(facts, photo) {
     this.facts = facts;
     this.fine = Object.fromEntries(
-      Object.entries(facts.maps).map(([part, values]) => [part, refine(decodeMap(values, ...facts.grid), SIDE)]),
+      Object.entries(facts.maps).map(([part, map]) => [part, refine(decodeMap(map))]),
     );
     [this.zoom, this.x, this.y] = [1, 0, 0]; // the point of the sheet at the middle of the stage moves by x, y
     photo.alt = WORDS.photograph;
     this.canvas = make("canvas", { class: "map" });
     this.line = make("path", { class: "outline" });
     this.halo = make("path", { class: "halo" });
-    const marks = make("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, preserveAspectRatio: "none" }, this.halo, this.line);
+    this.marks = make("svg", { preserveAspectRatio: "none" }, this.halo, this.line);
     this.boxes = make("div", { class: "boxes" });
-    this.sheet = make("div", { class: "sheet" }, photo, this.canvas, marks, this.boxes);
+    this.sheet = make("div", { class: "sheet" }, photo, this.canvas, this.marks, this.boxes);
     this.readout = make("output", { class: "readout" });
     this.stage = make(
       "div",
@@ -114,10 +113,12 @@ class Viewer {
    */
   update(threshold, regions) {
     const table = colourTable(settings.colours);
-    paint(this.canvas, this.fine[settings.part], this.facts.top, table);
+    const map = this.fine[settings.part];
+    paint(this.canvas, map, this.facts.top, table);
+    this.marks.setAttribute("viewBox", `0 0 ${map.width} ${map.height}`);
     this.canvas.style.opacity = this.facts.everywhere ? 0 : settings.opacity;
     this.canvas.style.clipPath = `inset(0 0 0 ${100 * settings.wipe}%)`;
-    const path = settings.contour && !this.facts.everywhere ? outline(this.fine[settings.part], threshold) : "";
+    const path = settings.contour && !this.facts.everywhere ? outline(map, threshold) : "";
     for (const line of [this.line, this.halo]) line.setAttribute("d", path);
     this.sheet.style.setProperty("--wipe", `${100 * settings.wipe}%`);
     this.sheet.classList.toggle("wiped", settings.wipe > 0 && settings.wipe < 1);
@@ -226,7 +227,8 @@ class Viewer {
       this.readout.textContent = "";
       return;
     }
-    const value = this.fine[settings.part].values[Math.floor(v * SIDE) * SIDE + Math.floor(u * SIDE)];
+    const map = this.fine[settings.part];
+    const value = map.values[Math.floor(v * map.height) * map.width + Math.floor(u * map.width)];
     const [x, y] = [Math.floor(u * this.facts.report.image_size[0]), Math.floor(v * this.facts.report.image_size[1])];
     this.readout.textContent = WORDS.readout(x, y, value.toFixed(2), times(value, this.threshold));
   }

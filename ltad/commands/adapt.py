@@ -12,6 +12,7 @@ from ltad.checkpoint.card import summarise
 from ltad.commands import DONE
 from ltad.commands.options import (
     add_checkpoint,
+    add_detail,
     add_features,
     add_harmless,
     add_output,
@@ -23,9 +24,11 @@ from ltad.commands.options import (
 from ltad.commands.progress import Lines, told
 from ltad.data import DEFECTIVE, GOOD
 from ltad.data.listing import photograph_sample
+from ltad.errors import CheckpointError
 from ltad.evaluation.before_after import before_and_after, in_words
 from ltad.files import write_text
 from ltad.inspection.predictor import Predictor
+from ltad.machine import AUTO
 from ltad.photos.gather import gather
 from ltad.training.adaptation import DEFAULT_MINUTES, adapt, steps_for
 from ltad.training.check import check_photographs
@@ -58,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_skip_broken(parser, "so, too, but they are listed before the training only")
     add_output(parser, "FILE", "write what changed as JSON, too", flag="--report")
     parser.add_argument("--seed", type=int, default=0)
+    add_detail(parser, "the checkpoint's own, if it is said at all: a class is seen as finely as the others are")
     add_harmless(parser)
     parser.add_argument("--no-replay", action="store_true", help="let the other classes fade, to see what replay does")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
@@ -69,6 +73,12 @@ def run(options: argparse.Namespace) -> int:
     store = open_features(options)
     store = {} if store is None else store  # each photograph is encoded once, wherever it is asked for
     parent = open_predictor(options, store)
+    own = parent.card.config.detail.times
+    if options.detail not in (None, AUTO, str(own)):
+        raise CheckpointError(
+            f"{parent.card.name} sees photographs at detail {own}, and so will what is taught to it: leave out "
+            f"--detail, or train a checkpoint with --detail {options.detail}."
+        )
     with TemporaryDirectory() as folder, closing(told(options)) as progress:
         good = gather([options.images], Path(folder, "good")).good().without(options.exclude)
         spoilt, masks = ([each] if each else [] for each in (options.defective, options.masks))

@@ -19,6 +19,7 @@ from ltad.foundation.store import FeatureFolder
 from ltad.inspection.predictor import Predictor
 from ltad.machine import AUTO, DEVICES
 from ltad.progress import Progress
+from ltad.training.detail import affordable
 
 SOURCES: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "DIR|demo|elpv"}  # of an option for data sets
 
@@ -120,6 +121,24 @@ def _with_change(harmless: HarmlessConfig, word: str) -> HarmlessConfig:
         off = f"{key}={HARMLESS_OFF[kind]:g}"
         raise ValueError(f"“{word}”: for one class a change can only be left out, with {off}.")
     return replace(harmless, without=(*harmless.without, key))
+
+
+def add_detail(parser: argparse.ArgumentParser, help_: str) -> None:
+    """How finely photographs are seen."""
+    parser.add_argument("--detail", choices=("1", "2", "4", AUTO), help=help_)
+
+
+def detail_set(
+    config: LTADConfig, options: argparse.Namespace, dataset: Dataset, foundation: FoundationModel
+) -> LTADConfig:
+    """The configuration with the detail that the options name; one that is chosen for the photographs is said."""
+    if options.detail is None:
+        return config
+    if options.detail == AUTO:
+        look = affordable(dataset.train, foundation)
+        print(f"ltad {options.command}: {look}", file=sys.stderr)
+        return config.override(f"detail.times={look.times}")
+    return config.override(f"detail.times={options.detail}")
 
 
 def add_features(parser: argparse.ArgumentParser) -> None:

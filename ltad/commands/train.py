@@ -9,11 +9,13 @@ from ltad.checkpoint.folder import add_metrics, refuse_to_replace
 from ltad.commands import DONE
 from ltad.commands.options import (
     add_data,
+    add_detail,
     add_device,
     add_features,
     add_harmless,
     add_output,
     add_skip_broken,
+    detail_set,
     harmless_set,
     list_split,
     open_features,
@@ -38,6 +40,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_output(parser, "DIR", "folder of the new checkpoint; a finished one is not replaced", required=True)
     parser.add_argument("--preset", default="default", choices=tuple(PRESETS), help="all settings at once")
+    add_detail(
+        parser,
+        "how finely photographs are seen beside their whole frame: the shorter side of the fine view, in units of 256 "
+        "pixels; 1 = not at all, the default; auto: as finely as they are, as far as there is time",
+    )
     add_harmless(parser)
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     parser.add_argument("--licence", default="", metavar="TEXT", help="licence of the data, for the model card")
@@ -53,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_to_replace(options.output, options.resume, lambda there: True)  # whether it is the same, “train” asks
     with closing(told(options)) as progress:
         dataset = usable(dataset, options, progress)  # looking may take minutes; whatever takes none is right by now
+        config = detail_set(config, options, dataset, foundation)
         data = DataCard(
             name=dataset.name,
             imbalance=options.imbalance,

@@ -83,10 +83,15 @@ class _Seen(NamedTuple):
             chunk = samples[start : start + ENCODE_BATCH]
             batches.append(encoder.encode(encoder.views([sample.read() for sample in chunk])))
             progress(MEASURE, start + len(chunk), len(samples))
-        size = encoder.foundation.fingerprint.image_size
-        marked = {i: s.read_mask for i, s in enumerate(samples) if s.label and s.read_mask}
-        masks = {i: resize_mask(read(), size) for i, read in marked.items()}
+        read = {i: s.read_mask() for i, s in enumerate(samples) if s.label and s.read_mask}
+        masks = {i: _measured(mask, encoder) for i, mask in read.items()}
         return cls(batches, [sample.label for sample in samples], masks)
+
+
+def _measured(mask: np.ndarray, encoder: Encoder) -> np.ndarray:
+    """A mask at the size at which it is measured."""
+    height, width = mask.shape
+    return resize_mask(mask, *encoder.measured_size((width, height)))
 
 
 def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: _Seen) -> dict[str, Any]:
@@ -107,7 +112,7 @@ def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: 
             known = card.calibration.is_known(name, float(scored.familiarity[row]))
             recognised += known and card.class_names[nearest[row]] == class_name
             if i in seen.masks:
-                maps.append(map_to_image(scored.anomaly_maps[row].numpy(), *seen.masks[i].shape))
+                maps.append(map_to_image(scored.anomaly_maps[row].numpy(), *seen.masks[i].shape[::-1]))
             i += 1
     masks = list(seen.masks.values())
     marked = any(mask.any() for mask in masks) and not all(mask.all() for mask in masks)

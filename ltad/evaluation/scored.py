@@ -42,8 +42,10 @@ class Decision(NamedTuple):
 
 def score(
     samples: Sequence[Sample], predictor: Predictor, class_id: int | None, told: Told
-) -> Iterator[tuple[Sequence[Sample], ScoredBatch]]:
+) -> Iterator[tuple[Sequence[Sample], Sequence[tuple[int, int]], ScoredBatch]]:
     """Score images as the class of that id, or each as the nearest one where it is None, a batch a step.
+
+    Gives the samples, their pictures' sizes (width, height), and their scores.
 
     An image that cannot be read is told of, and is in no batch.
     """
@@ -53,7 +55,8 @@ def score(
         if pictures:
             views = predictor.encoder.views([*pictures.values()])
             given = None if class_id is None else torch.full((len(pictures),), class_id, device=CPU)
-            yield [asked[i] for i in pictures], predictor.predict_views(views, given)
+            sizes = [picture.size for picture in pictures.values()]
+            yield [asked[i] for i in pictures], sizes, predictor.predict_views(views, given)
         told.done(len(asked))
 
 
@@ -91,8 +94,8 @@ class ScoredClass:
 
     labels, scores: (n,). recognised: (n,), whether the class's name is the nearest one. decisions: n, or none, see
     ``decide``. has_truth: (n,), whether it is known of each pixel what it shows: of a normal image, and of an anomalous
-    one with a mask. masks, maps: of these images, at the size of the foundation model's input; none where no anomalous
-    image has a mask.
+    one with a mask. masks, maps: of these images, at the encoder's ``measured_size``; none where no anomalous image has
+    a mask.
     """
 
     class_name: str
@@ -109,7 +112,6 @@ class ScoredClass:
         """Score one class's images as that class, or with auto each as the nearest one."""
         class_name = samples[0].class_name
         class_id = predictor.card.class_id(class_name)
-        size = predictor.foundation.fingerprint.image_size
         has_masks = any(sample.read_mask for sample in samples if sample.label)
         labels: list[int] = []
         scores: list[float] = []
@@ -118,17 +120,17 @@ class ScoredClass:
         has_truth: list[bool] = []
         masks: list[np.ndarray] = []
         maps: list[np.ndarray] = []
-        for batch, scored in score(samples, predictor, None if auto else class_id, told):
+        for batch, sizes, scored in score(samples, predictor, None if auto else class_id, told):
             labels += [sample.label for sample in batch]
             scores += scored.image_scores.tolist()
             recognised += (scored.similarities.argmax(1) == class_id).tolist()
             decisions += decide(scored, predictor)
-            for sample, anomaly_map in zip(batch, scored.anomaly_maps, strict=True):
-                mask = _mask(sample, size, told)
+            for sample, size, anomaly_map in zip(batch, sizes, scored.anomaly_maps, strict=True):
+                mask = _mask(sample, predictor.encoder.measured_size(size), told)
                 has_truth.append(mask is not None)
                 if has_masks and mask is not None:
                     masks.append(mask)
-                    maps.append(map_to_image(anomaly_map.numpy(), size, size))
+                    maps.append(map_to_image(anomaly_map.numpy(), *mask.shape[::-1]))
         known = np.array(has_truth, dtype=bool)
         return cls(class_name, np.array(labels), np.array(scores), np.array(recognised), decisions, known, masks, maps)
 
@@ -180,14 +182,14 @@ class ScoredClass:
         return np.array([each.flagged for own, each in decided if own == label], dtype=bool)
 
 
-def _mask(sample: Sample, size: int, told: Told) -> np.ndarray | None:
-    """The ground truth at the input's size, empty for a normal image; None where it is not known."""
+def _mask(sample: Sample, size: tuple[int, int], told: Told) -> np.ndarray | None:
+    """The ground truth at a size (width, height), empty for a normal image; None where it is not known."""
     if not sample.label:
-        return np.zeros((size, size), dtype=bool)
+        return np.zeros(size[::-1], dtype=bool)
     if sample.read_mask is None:
         return None
     try:
-        return resize_mask(sample.read_mask(), size)
+        return resize_mask(sample.read_mask(), *size)
     except (DatasetError, ImageError) as error:
         told.broken(unmarked(sample, error))
         return None

@@ -40,7 +40,7 @@ def measure_strangers(strangers: Strangers, predictor: Predictor, told: Told) ->
     rows, draws = {}, []
     for name, samples in strangers.items():
         taken: list[bool] = []
-        for _, scored in score(samples, predictor, None, told):
+        for *_, scored in score(samples, predictor, None, told):
             taken += [not each.refused for each in decide(scored, predictor)]
         if not taken:
             continue

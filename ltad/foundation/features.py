@@ -18,6 +18,7 @@ from ltad.photos.frame import fine_size, to_bytes
 from ltad.progress import Progress, Stage
 
 ENCODE_BATCH = 16  # images
+MEASURED = 2  # image sizes: twice as fine takes four times the time and shows little more
 
 Row = tuple[Tensor, ...]  # one image's maps (C, h, w) in half precision, then its embedding (J,); or a fine map alone
 Store = MutableMapping[str, Row]
@@ -26,7 +27,8 @@ Store = MutableMapping[str, Row]
 class Views(NamedTuple):
     """B pictures as a tower takes them: whole (B, 3, S, S) in [0, 1], and each finely (3, H, W), if it is asked for.
 
-    A fine view keeps the picture's proportions, and is larger; its values are bytes.
+    A fine view keeps the picture's proportions, and is larger; its values are bytes. It has no pixels where a picture
+    is not looked at finely.
     """
 
     whole: Tensor
@@ -45,7 +47,7 @@ class Views(NamedTuple):
 class Features(NamedTuple):
     """Features of n images of given classes: maps per stride (n, C, h, w) in half precision, embeddings (n, J).
 
-    fine: n maps (C, h, w) of what was seen finely, each of its own size; none where nothing was.
+    fine: n maps (C, h, w) of what was seen finely, each of its own size, or of none; no maps where nothing was.
     They lie in host memory, however many there are, and go to a device batch by batch.
     """
 
@@ -94,9 +96,16 @@ class Encoder:
         return Encoder(self.foundation, self.store) if self.detail else self
 
     def views(self, pictures: Sequence[Image.Image], finely: Sequence[Image.Image] | None = None) -> Views:
-        """B upright RGB pictures as the tower takes them, in host memory; finely: what is seen finely of them."""
+        """B upright RGB pictures as the tower takes them, in host memory.
+
+        finely: B others that are seen finely in their place; where they are none, these are not looked at finely.
+        """
         side, shown = self.foundation.fingerprint.image_size, pictures if finely is None else finely
-        fine = tuple(to_bytes(picture, *self.fine_size(picture.size)) for picture in shown if self.detail)
+        if self.detail:
+            fine = tuple(to_bytes(picture, *self.fine_size(picture.size)) for picture in shown)
+            fine = fine or (torch.empty(3, 0, 0, dtype=torch.uint8),) * len(pictures)
+        else:
+            fine = ()
         return Views(torch.stack([to_bytes(picture, side, side) for picture in pictures]).float() / 255, fine)
 
     def fine_size(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -105,6 +114,16 @@ class Encoder:
             raise ValueError("nothing is seen finely where no detail is asked for")
         side, stride = self.foundation.fingerprint.image_size, self.foundation.strides[self.detail.layer]
         return fine_size(size, self.detail.times * side, stride)
+
+    def measured_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size (width, height) at which what is known of a picture's pixels is measured.
+
+        The tower's, or that of a fine view, but no finer than ``MEASURED``.
+        """
+        side = self.foundation.fingerprint.image_size
+        if self.detail is None:
+            return side, side
+        return fine_size(size, min(self.detail.times, MEASURED) * side, self.foundation.strides[self.detail.layer])
 
     def encode(self, views: Views) -> ImageFeatures:
         """What the tower says of pictures, on its device; those in the store it sees no more."""
@@ -126,6 +145,8 @@ class Encoder:
     def _encode_finely(self, image: Tensor) -> Tensor:
         if self.detail is None:
             raise ValueError("a fine view needs a detail")
+        if not image.numel():
+            return torch.empty(self.foundation.channels[self.detail.layer], 0, 0, device=self.foundation.device)
         if self.store is None:
             return self.foundation.fine_map(image.float() / 255, self.detail.layer)
         key = self._key(image, f"layer {self.detail.layer}/")

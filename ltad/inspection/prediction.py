@@ -45,7 +45,8 @@ class Prediction:
     that was asked for, not recognised. matches: every class, the most similar first. known: False where the name of
     the class it was judged as does not fit the image. patch_maps: (h, w) each, in standard deviations
     above normal, the scores of the patches under "all", and those of reconstruction and of semantics alone under their
-    names. image_score, part_scores: of the image, in the same unit. seconds: per step.
+    names; whole_map: (h, w), what "all" would be of the whole frame alone. image_score, part_scores: of the image, in
+    the same unit. seconds: per step.
     """
 
     card: CheckpointCard
@@ -56,6 +57,7 @@ class Prediction:
     matches: tuple[ClassMatch, ...]
     known: bool
     patch_maps: dict[str, np.ndarray]
+    whole_map: np.ndarray
     image_score: float
     part_scores: dict[str, float]
     judgement: Judgement
@@ -105,7 +107,7 @@ class Prediction:
     @cached_property
     def everywhere(self) -> bool:
         """Whether a known product is unusual all over, so that no place of it stands out."""
-        return self.known and is_everywhere(self.patch_maps[ALL], self.card.config)
+        return self.known and is_everywhere(self.whole_map, self.card.config)
 
     @cached_property
     def regions(self) -> tuple[Region, ...]:

@@ -160,6 +160,7 @@ class Predictor:
             known=self.card.calibration.is_known(name, float(scored.familiarity[i])),
             patch_maps={ALL: scored.anomaly_maps[i].numpy()}
             | {part: maps[i].numpy() for part, maps in scored.part_maps.items()},
+            whole_map=scored.whole_maps[i].numpy(),
             image_score=score,
             part_scores={part: float(scores[i]) for part, scores in scored.part_scores.items()},
             judgement=self.card.calibration.judge(score, name, rate),

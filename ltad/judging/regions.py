@@ -10,8 +10,9 @@ from torch.nn.functional import interpolate
 from ltad.config import LTADConfig
 from ltad.judging.scoring import BACKGROUND, FORMS
 
-REGION_GRID = 256  # pixels; regions are found on a map of this side and then measured in the image's pixels
-EVERYWHERE = 1.2  # our choice: standard deviations that three quarters of a picture exceed where all of it is unusual
+REGION_GRID = 256  # pixels; regions are found on a map of this side at least and then measured in the image's pixels
+CELL = 4  # pixels of that map along a patch, at least
+EVERYWHERE = 1.7  # our choice: standard deviations that three quarters of a picture exceed where all of it is unusual
 
 
 def is_everywhere(anomaly_map: np.ndarray, config: LTADConfig) -> bool:
@@ -41,9 +42,10 @@ def find_regions(anomaly_map: np.ndarray, threshold: float, size: tuple[int, int
     """
     width, height = size
     grid = torch.from_numpy(np.ascontiguousarray(anomaly_map, dtype=np.float32))[None, None]
-    fine = interpolate(grid, (REGION_GRID, REGION_GRID), mode="bilinear", align_corners=False)[0, 0].numpy()
+    h, w = (max(REGION_GRID, CELL * side) for side in anomaly_map.shape)
+    fine = interpolate(grid, (h, w), mode="bilinear", align_corners=False)[0, 0].numpy()
     labels, _ = ndimage.label(fine > threshold, structure=np.ones((3, 3)))
-    sx, sy = width / REGION_GRID, height / REGION_GRID
+    sx, sy = width / w, height / h
     regions = []
     for index, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[rows, columns] == index

@@ -155,7 +155,9 @@ class HeldOutScores(NamedTuple):
 
     def gain(self, pooled: Pooled, versions: int) -> float:
         """What fine scores are multiplied by, as the images say, in so many versions each, as they are."""
-        return 1.0 if self.finely is None else gain(self.whole[::versions], self.finely[::versions], pooled.gain)
+        if self.finely is None:  # as of no images
+            return pooled.gain
+        return gain(self.whole[::versions], self.finely[::versions], pooled.gain)
 
     def image(self, gain: float) -> Tensor:
         """One number of each."""
@@ -172,7 +174,7 @@ def leave_one_out(
     """
     whole, finely = (across.residual.new_empty(len(across.residual)) for _ in range(2))
     sums = ScoreSums.of(within, versions)
-    for rows in torch.arange(len(whole), device=whole.device).split(versions):
+    for rows in torch.arange(len(whole), device=whole.device).view(-1, versions):
         usual = pooled.usual(sums.minus(ScoreSums.of(within.of(rows), versions)))
         scores = score_images(standardise(across.of(rows), usual), config)
         whole[rows] = scores.whole

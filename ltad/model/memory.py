@@ -174,6 +174,7 @@ class PatchMemory(nn.Module):
         The coordinates stay those of the classes that they were made for. keep: whether what the class has is among
         the candidates, beside so many patches of the images.
         """
+        maps = [m for m in maps if m.numel()]
         if not keep:
             self._see_lengths(maps, class_id)
         patches = self._candidates(maps, class_id, generator, candidates)

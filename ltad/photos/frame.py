@@ -42,7 +42,7 @@ def map_to_image(anomaly_map: np.ndarray, width: int, height: int) -> np.ndarray
     return np.array(grid.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """Resize a mask (H, W) to (size, size) bool by nearest neighbour, with the geometry of ``to_bytes``."""
+def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resize a mask (H, W) to (height, width) bool by nearest neighbour, with the geometry of ``to_bytes``."""
     pixels = Image.fromarray(np.asarray(mask, dtype=bool).astype(np.uint8))
-    return np.array(pixels.resize((size, size), Image.Resampling.NEAREST)) > 0
+    return np.array(pixels.resize((width, height), Image.Resampling.NEAREST)) > 0

@@ -24,6 +24,7 @@ from ltad.progress import Progress, Stage
 from ltad.training.views import symmetries, turned
 
 MOST = 14  # our choice: copies of one image; more of the same few images teach little
+FINELY = 3  # our choice: copies of one image that are looked at finely; of those there are many patches each
 LEAST = 1  # our choice: changed copies of one image; a second one costs exemplars what it is worth
 
 
@@ -117,7 +118,7 @@ def _views(samples: Sequence[Sample], copies: Sequence[Copy], encoder: Encoder, 
         fine = [picture.resize(encoder.fine_size(picture.size), Image.Resampling.BILINEAR)] if encoder.detail else []
         strengths = config.harmless.of_class(sample.class_name)
         for copy in group:
-            shown = [whole, *fine]
+            shown = [whole, *(fine if copy.rank < FINELY else ())]
             if config.harmless.is_any:
                 seed = (config.seed, copy.rank, zlib.crc32(sample.name.encode()))
                 shown = [changed(each, strengths, np.random.default_rng(seed)) for each in shown]

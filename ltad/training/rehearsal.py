@@ -29,7 +29,7 @@ CASTS = 3
 CLASSES = 6  # our choice: those with the most images play
 FEWEST_OTHERS = 8  # images that must be left to be judged, or half as many as are played
 ENOUGH_OTHERS = 24  # that are enough in any case
-MOST_OTHERS = 40
+MOST_OTHERS = 40  # that are judged, where they are seen whole only
 CANDIDATES = 20_000  # patches among which exemplars are chosen; a third of what a class has otherwise
 
 
@@ -41,8 +41,11 @@ class Play(NamedTuple):
     others: Tensor
 
 
-def plays(class_ids: Tensor, seed: int) -> list[Play]:
-    """Every play there will be, given the images' classes (n,)."""
+def plays(class_ids: Tensor, seed: int, times: int = 1) -> list[Play]:
+    """Every play there will be, given the images' classes (n,).
+
+    times: how finely images are seen; the more finely, the fewer others are judged, since that takes longest.
+    """
     generator = torch.Generator().manual_seed(seed)
     listed = []
     for class_id in class_ids.bincount().argsort(descending=True, stable=True)[:CLASSES].tolist():
@@ -53,7 +56,7 @@ def plays(class_ids: Tensor, seed: int) -> list[Play]:
                 start = number * SMALL
                 cast, rest = members[start : start + size], torch.cat([members[:start], members[start + size :]])
                 if len(cast) == size and len(rest) >= min(ENOUGH_OTHERS, max(FEWEST_OTHERS, size // 2)):
-                    others = torch.randperm(len(rest), generator=generator)[:MOST_OTHERS]
+                    others = torch.randperm(len(rest), generator=generator)[: MOST_OTHERS // times]
                     listed.append(Play(class_id, cast, rest[others]))
     return listed
 

@@ -67,7 +67,7 @@ def train(
             how_long = shorter if fold else config
             return fit(seen, foundation, counts, how_long, fold=fold, folder=stages, progress=progress)
 
-        listed = plays(features.class_ids, config.seed)
+        listed = plays(features.class_ids, config.seed, config.detail.times)
         images = with_copies(samples, features, encoder, config, progress, copies_needed(listed, config))
         judged = images.judged()
         folds, final = fit_folds(images, config.calibration.folds, config.seed, learn)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from app import viewer
 from ltad.inspection.predictor import Predictor
 from ltad.judging.calibration import DIGITS, Calibration, HeldOut
-from ltad.judging.regions import REGION_GRID, find_regions
+from ltad.judging.regions import CELL, REGION_GRID, find_regions
 from ltad.photos.frame import map_to_image
 from tests.toys import BROWSER_MARKS, toy_picture
 
@@ -30,8 +31,9 @@ def page(browser: Browser) -> Iterator[Page]:
     page.close()
 
 
-def float32(values: np.ndarray) -> str:
-    return base64.b64encode(values.astype("<f4").tobytes()).decode()
+def packed(values: np.ndarray) -> dict[str, Any]:
+    height, width = values.shape
+    return {"values": base64.b64encode(values.astype("<f4").tobytes()).decode(), "grid": [width, height]}
 
 
 @pytest.mark.parametrize("own", [0, 1, 7, 40, 250])
@@ -64,23 +66,34 @@ def test_the_threshold_can_be_dragged_to_every_normal_score(page: Page) -> None:
     assert reached[15:] == own[15:]  # beyond the largest rate it stays there
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (32, 32), (7, 11), (1, 1)])
+@pytest.mark.parametrize("shape", [(16, 16), (32, 32), (7, 11), (1, 1), (64, 179)])
 def test_maps_are_made_fine_as_the_core_does_it(page: Page, shape: tuple[int, int]) -> None:
     patches = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     fine = page.evaluate(
-        "([map, h, w, side]) => Array.from(core.refine(core.decodeMap(map, w, h), side).values)",
-        [float32(patches), *shape, REGION_GRID],
+        "([map]) => { const { values, width, height } = core.refine(core.decodeMap(map));"
+        " return [Array.from(values), height, width]; }",
+        [packed(patches)],
     )
-    expected = map_to_image(patches, REGION_GRID, REGION_GRID)
-    np.testing.assert_allclose(np.reshape(fine, expected.shape), expected, atol=1e-5)
+    height, width = (max(REGION_GRID, CELL * side) for side in shape)
+    assert fine[1:] == [height, width]
+    np.testing.assert_allclose(np.reshape(fine[0], (height, width)), map_to_image(patches, width, height), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(256, 256), (384, 640), (1000, 37), (3, 5)])
-def test_regions_are_those_of_the_core(page: Page, size: tuple[int, int]) -> None:
-    patches = np.random.default_rng(sum(size)).normal(size=(16, 16)).astype(np.float32)
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [
+        ((256, 256), (16, 16)),
+        ((384, 640), (16, 16)),
+        ((1000, 37), (16, 16)),
+        ((3, 5), (16, 16)),
+        ((2800, 1024), (32, 88)),
+    ],
+)
+def test_regions_are_those_of_the_core(page: Page, size: tuple[int, int], shape: tuple[int, int]) -> None:
+    patches = np.random.default_rng(sum(size)).normal(size=shape).astype(np.float32)
     theirs = page.evaluate(
-        "([map, side, size]) => core.findRegions(core.refine(core.decodeMap(map, 16, 16), side), 0.8, size)",
-        [float32(patches), REGION_GRID, list(size)],
+        "([map, size]) => core.findRegions(core.refine(core.decodeMap(map)), 0.8, size)",
+        [packed(patches), list(size)],
     )
     ours = find_regions(patches, 0.8, size)
     assert len(ours) > 10
@@ -90,10 +103,10 @@ def test_regions_are_those_of_the_core(page: Page, size: tuple[int, int]) -> Non
 
 def test_the_outline_runs_where_the_map_has_the_value(page: Page) -> None:
     patches = np.add.outer(np.zeros(8), np.arange(8)).astype(np.float32)  # grows to the right
-    path = page.evaluate("([map]) => core.outline(core.decodeMap(map, 8, 8), 3.25)", [float32(patches)])
+    path = page.evaluate("([map]) => core.outline(core.decodeMap(map), 3.25)", [packed(patches)])
     points = [tuple(map(float, point.split())) for point in path.replace("M", "L").split("L")[1:]]
     assert {(3.75, y + 0.5) for y in range(8)} <= set(points)
-    assert page.evaluate("([map]) => core.outline(core.decodeMap(map, 8, 8), 9)", [float32(patches)]) == ""
+    assert page.evaluate("([map]) => core.outline(core.decodeMap(map), 9)", [packed(patches)]) == ""
 
 
 def test_an_inspection_shows_without_a_server_and_escapes_what_it_is_told(page: Page, predictor: Predictor) -> None:

@@ -68,7 +68,7 @@ def test_shrunk_photographs_are_read_once_and_make_the_same_views(toy_data: Data
     small = shrink(replace(toy_data, test=(sample,)), 64).test[0]
     for _ in range(2):
         assert torch.equal(to_bytes(small.read(), 64, 64), to_bytes(photograph, 64, 64))
-        assert small.read_mask and np.array_equal(resize_mask(small.read_mask(), 64), resize_mask(mask, 64))
+        assert small.read_mask and np.array_equal(resize_mask(small.read_mask(), 64, 64), resize_mask(mask, 64, 64))
     assert len(reads) == 1
 
 

@@ -70,7 +70,7 @@ def test_the_published_figures_are_those_of_predictions(
     assert published["image_ap"] == pytest.approx(metrics.average_precision(labels, scores), abs=1e-5)
     scored = predictor.predict_views(views(predictor, samples), torch.zeros(len(samples), dtype=torch.long))
     maps = [map_to_image(m, 256, 256) for m in scored.whole_maps.numpy()]
-    masks = [resize_mask(s.read_mask(), 256) if s.label else np.zeros((256, 256), bool) for s in samples]
+    masks = [resize_mask(s.read_mask(), 256, 256) if s.label else np.zeros((256, 256), bool) for s in samples]
     assert published["pixel_ap"] == pytest.approx(metrics.pixel_average_precision(masks, maps), abs=1e-5)
 
 

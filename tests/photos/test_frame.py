@@ -33,7 +33,7 @@ def test_a_point_lands_on_the_same_place_everywhere(width: int, height: int, x: 
     assert anomaly_map.shape == (height, width)
     assert centre(tensor[0].numpy().astype(float)) == pytest.approx(there, abs=0.2 / size)
     assert centre(anomaly_map.astype(float)) == pytest.approx(there, abs=0.2 / size)
-    assert centre(resize_mask(square, size).astype(float)) == pytest.approx(there, abs=1 / size)
+    assert centre(resize_mask(square, size, size).astype(float)) == pytest.approx(there, abs=1 / size)
     # One cell of a coarse map, as the patches of a tower give it, shows at its own place.
     grid = np.zeros((7, 9), np.float32)
     grid[3, 5] = 1
@@ -54,8 +54,8 @@ def test_the_whole_frame_is_kept() -> None:
 def test_a_resized_mask_keeps_values_apart() -> None:
     mask = np.zeros((30, 50), bool)
     mask[:15] = True
-    resized = resize_mask(mask, 10)
+    resized = resize_mask(mask, 10, 10)
     assert resized.dtype == bool
     np.testing.assert_array_equal(resized, np.arange(10)[:, None] < np.full(10, 5))
     speckled = np.random.default_rng(0).random((30, 50)) < 0.3
-    np.testing.assert_array_equal(resize_mask(speckled, 10), speckled[1::3, 2::5])  # the pixels in the middle
+    np.testing.assert_array_equal(resize_mask(speckled, 10, 10), speckled[1::3, 2::5])  # the pixels in the middle

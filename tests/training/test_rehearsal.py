@@ -88,7 +88,7 @@ def rehearsed(many: Dataset, config: LTADConfig, told: Recorder) -> dict[int, Re
     foundation = TinyFoundation()
     encoder, names = Encoder(foundation), many.class_names
     features = encode_samples(many.train, names, encoder, quiet)
-    listed = plays(features.class_ids, config.seed)
+    listed = plays(features.class_ids, config.seed, 1)
     images = with_copies(many.train, features, encoder, config, quiet, copies_needed(listed, config))
 
     def learn(seen: Features, fold: int | None) -> LTAD:
