@@ -115,6 +115,17 @@ class CheckpointCard:
         """The classes in the order of their ids."""
         return tuple(c.name for c in self.classes)
 
+    @property
+    def detail(self) -> str:
+        """How finely photographs are seen, and what that costs, in words."""
+        times = self.config.detail.times
+        if times == 1:
+            return "1: the whole frame"
+        pixels = times * self.foundation.image_size
+        return (
+            f"{times}: the whole frame, and {pixels} pixels of the shorter side; {times**2 + 1} times the time or more"
+        )
+
     def class_id(self, class_name: str) -> int:
         """The id of a class; ValueError names the ones that exist, the nearest first."""
         if class_name not in self.class_names:
@@ -143,6 +154,7 @@ def summarise(card: CheckpointCard) -> dict[str, Any]:
         "imbalance": card.data.imbalance,
         "licence": card.data.licence,
         "foundation": card.foundation.name,
+        "detail": card.config.detail.times,
         "classes": [vars(c) for c in card.classes],
         "parent": card.parent and vars(card.parent),
         "mean": card.metrics["mean"] if card.metrics else None,

@@ -76,7 +76,8 @@ def _what(card: CheckpointCard) -> str:
         f"`{card.foundation.name}` ({card.foundation.image_size} px, sha256 `{card.foundation.sha256[:16]}…`).\n\n"
         f"{parent}- Data: {data.name}, imbalance `{data.imbalance}`, class order {data.order}, "
         f"split `{data.split_hash}`.\n"
-        f"{broken}- Licence of the data: {data.licence or 'not stated; ask the owner of the data'}.\n"
+        f"{broken}- Detail {card.detail}.\n"
+        f"- Licence of the data: {data.licence or 'not stated; ask the owner of the data'}.\n"
         f"- Tensors: {(card.path / TENSORS).stat().st_size / 1e6:.1f} MB, sha256 `{card.sha256()}`."
     )
 

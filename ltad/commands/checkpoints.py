@@ -36,6 +36,7 @@ def _describe(row: dict[str, Any]) -> str:
     everything = (row["mean"] or {}).get("all", {})
     at_work = ", ".join(f"{key.replace('_', ' ')} {percent(everything.get(key))}" for key in SHARES)
     return (
-        f"{row['name']}: {row['data']}, {row['imbalance']}, {len(row['classes'])} classes on {row['foundation']}\n"
+        f"{row['name']}: {row['data']}, {row['imbalance']}, {len(row['classes'])} classes on {row['foundation']}, "
+        f"detail {row['detail']}\n"
         f"  image AUROC {in_words(row['mean'])}; {at_work}; {row['size'] / 1e6:.1f} MB, sha256 {row['sha256'][:16]}…"
     )

@@ -23,7 +23,7 @@ from ltad.foundation.features import ENCODE_BATCH, Encoder, Store
 from ltad.inspection.predictor import Predictor
 from ltad.model.losses import reconstruction_loss
 from ltad.model.ltad import LTAD
-from ltad.photos.frame import map_to_image, resize_mask
+from ltad.photos.frame import map_to_image, measured_size, resize_mask
 from ltad.progress import Progress, Stage, part
 from ltad.words import counted, percent, spoken
 
@@ -84,14 +84,14 @@ class _Seen(NamedTuple):
             batches.append(encoder.encode(encoder.views([sample.read() for sample in chunk])))
             progress(MEASURE, start + len(chunk), len(samples))
         read = {i: s.read_mask() for i, s in enumerate(samples) if s.label and s.read_mask}
-        masks = {i: _measured(mask, encoder) for i, mask in read.items()}
+        masks = {i: _measured(mask) for i, mask in read.items()}
         return cls(batches, [sample.label for sample in samples], masks)
 
 
-def _measured(mask: np.ndarray, encoder: Encoder) -> np.ndarray:
+def _measured(mask: np.ndarray) -> np.ndarray:
     """A mask at the size at which it is measured."""
     height, width = mask.shape
-    return resize_mask(mask, *encoder.measured_size((width, height)))
+    return resize_mask(mask, *measured_size((width, height)))
 
 
 def _judged(predictor: Predictor, judged_as: str | None, class_name: str, seen: _Seen) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ltad.errors import DatasetError, ImageError
 from ltad.evaluation import metrics
 from ltad.inspection.predictor import Predictor, ScoredBatch
 from ltad.machine import CPU
-from ltad.photos.frame import map_to_image, resize_mask
+from ltad.photos.frame import map_to_image, measured_size, resize_mask
 
 BATCH = 16  # images
 FIGURES = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro_30", "aupro_05")
@@ -94,7 +94,7 @@ class ScoredClass:
 
     labels, scores: (n,). recognised: (n,), whether the class's name is the nearest one. decisions: n, or none, see
     ``decide``. has_truth: (n,), whether it is known of each pixel what it shows: of a normal image, and of an anomalous
-    one with a mask. masks, maps: of these images, at the encoder's ``measured_size``; none where no anomalous image has
+    one with a mask. masks, maps: of these images, at their ``measured_size``; none where no anomalous image has
     a mask.
     """
 
@@ -126,7 +126,7 @@ class ScoredClass:
             recognised += (scored.similarities.argmax(1) == class_id).tolist()
             decisions += decide(scored, predictor)
             for sample, size, anomaly_map in zip(batch, sizes, scored.anomaly_maps, strict=True):
-                mask = _mask(sample, predictor.encoder.measured_size(size), told)
+                mask = _mask(sample, measured_size(size), told)
                 has_truth.append(mask is not None)
                 if has_masks and mask is not None:
                     masks.append(mask)

@@ -18,7 +18,6 @@ from ltad.photos.frame import fine_size, to_bytes
 from ltad.progress import Progress, Stage
 
 ENCODE_BATCH = 16  # images
-MEASURED = 2  # image sizes: twice as fine takes four times the time and shows little more
 
 Row = tuple[Tensor, ...]  # one image's maps (C, h, w) in half precision, then its embedding (J,); or a fine map alone
 Store = MutableMapping[str, Row]
@@ -114,16 +113,6 @@ class Encoder:
             raise ValueError("nothing is seen finely where no detail is asked for")
         side, stride = self.foundation.fingerprint.image_size, self.foundation.strides[self.detail.layer]
         return fine_size(size, self.detail.times * side, stride)
-
-    def measured_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The size (width, height) at which what is known of a picture's pixels is measured.
-
-        The tower's, or that of a fine view, but no finer than ``MEASURED``.
-        """
-        side = self.foundation.fingerprint.image_size
-        if self.detail is None:
-            return side, side
-        return fine_size(size, min(self.detail.times, MEASURED) * side, self.foundation.strides[self.detail.layer])
 
     def encode(self, views: Views) -> ImageFeatures:
         """What the tower says of pictures, on its device; those in the store it sees no more."""

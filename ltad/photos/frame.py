@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+MEASURED = 512  # our choice: pixels of the shorter side; four times as many would show little more
 LONGEST = 8  # our choice: times as long as broad that a fine view may be; what is longer is squeezed
 
 
@@ -30,6 +31,16 @@ def fine_size(size: tuple[int, int], side: int, step: int) -> tuple[int, int]:
     """
     shorter = min(size)
     width, height = (round(min(length / shorter, LONGEST) * side / step) * step for length in size)
+    return width, height
+
+
+def measured_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The size (width, height) at which what is known of a photograph's pixels is compared with a map of it.
+
+    Its own, or where that is large, its own proportions at ``MEASURED``: whatever has made the map.
+    """
+    share = min(1.0, MEASURED / min(size))
+    width, height = (max(1, round(share * length)) for length in size)
     return width, height
 
 

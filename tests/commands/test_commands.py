@@ -368,10 +368,10 @@ def test_checkpoints_are_listed(toy_checkpoint: Path, here: Path, capsys: pytest
     (here / "checkpoints" / "older" / "metrics.json").write_text(json.dumps(older))
     assert main(["checkpoints"]) == 0
     told = capsys.readouterr().out.splitlines()
-    at = told.index("my-toy: toy, none, 3 classes on align-mini")
+    at = told.index("my-toy: toy, none, 3 classes on align-mini, detail 1")
     all_ = mine["mean"]["all"]
     assert f"; false alarms {100 * all_['false_alarms']:.1f}, found {100 * all_['found']:.1f}; " in told[at + 1]
-    at = told.index("older: toy, none, 3 classes on align-mini")
+    at = told.index("older: toy, none, 3 classes on align-mini, detail 1")
     assert f"image AUROC all {100 * all_['image_auroc']:.1f}" in told[at + 1]
     assert "; false alarms n/a, found n/a; " in told[at + 1]
 

@@ -15,10 +15,9 @@ from ltad.data import Dataset, Sample
 from ltad.errors import ImageError
 from ltad.evaluation import metrics
 from ltad.foundation.features import Views
-from ltad.inspection.prediction import ALL
 from ltad.inspection.predictor import Predictor
 from ltad.judging.regions import EVERYWHERE
-from ltad.photos.frame import map_to_image, resize_mask
+from ltad.photos.frame import map_to_image
 from ltad.presets import paper
 from tests.toys import HEIGHT, WIDTH
 
@@ -68,9 +67,8 @@ def test_the_published_figures_are_those_of_predictions(
     published = predictor.card.metrics["classes"]["checker"]
     labels, scores = [s.label for s in samples], [p.image_score for p in predictions]
     assert published["image_ap"] == pytest.approx(metrics.average_precision(labels, scores), abs=1e-5)
-    scored = predictor.predict_views(views(predictor, samples), torch.zeros(len(samples), dtype=torch.long))
-    maps = [map_to_image(m, 256, 256) for m in scored.whole_maps.numpy()]
-    masks = [resize_mask(s.read_mask(), 256, 256) if s.label else np.zeros((256, 256), bool) for s in samples]
+    maps = [p.anomaly_map for p in predictions]
+    masks = [s.read_mask() if s.label else np.zeros((HEIGHT, WIDTH), bool) for s in samples]
     assert published["pixel_ap"] == pytest.approx(metrics.pixel_average_precision(masks, maps), abs=1e-5)
 
 
@@ -176,9 +174,9 @@ def test_a_class_of_few_images_is_provisional_and_says_so(predictor: Predictor, 
 def test_what_is_unusual_everywhere_is_said_and_has_no_places(predictor: Predictor, toy_folder: Path) -> None:
     found = predictor.predict(blotched("checker", toy_folder))
     assert found.verdict == "defect" and found.regions and not found.everywhere
-    flat = found.patch_maps[ALL] * 0
+    flat = found.whole_map * 0
     limit = EVERYWHERE * (1 - found.card.config.scoring.background)
-    lit = replace(found, patch_maps={ALL: flat + limit + 0.1})
+    lit = replace(found, whole_map=flat + limit + 0.1)
     assert (
         lit.everywhere
         and lit.verdict == lit.report()["verdict"] == "unknown"
@@ -188,10 +186,10 @@ def test_what_is_unusual_everywhere_is_said_and_has_no_places(predictor: Predict
     assert any("unusual everywhere at once" in note for note in lit.notes)
     assert not any("unusual everywhere at once" in note for note in found.notes)
     assert lit.at(0.9).everywhere  # whatever may be flagged
-    assert not replace(found, patch_maps={ALL: flat + limit - 0.1}).everywhere
+    assert not replace(found, whole_map=flat + limit - 0.1).everywhere
     large = flat + limit - 0.1
     large[: len(large) // 2] = 50.0
-    assert not replace(found, patch_maps={ALL: large}).everywhere  # half of it is a place
+    assert not replace(found, whole_map=large).everywhere  # half of it is a place
     by_paper = replace(lit.card, config=paper())
     assert not replace(lit, card=by_paper).everywhere
 

@@ -43,6 +43,7 @@ def _card(card: CheckpointCard, speed: str) -> str:
         "Data": f"{escape(data.name)}, imbalance {explained(data.imbalance)}",
         "Licence of the data": f'<span lang="en">{escape(data.licence)}</span>' if data.licence else "not stated",
         "Foundation model": f"{escape(card.foundation.name)}, {card.foundation.image_size} px",
+        "Detail": card.detail,
         "Size": f"{(card.path / 'model.safetensors').stat().st_size / 1e6:.1f} MB",
         "sha256": card.sha256(),
         "Time": escape(speed),
