@@ -18,6 +18,7 @@ from app.photograph import NO_PHOTOGRAPH, Photograph
 from app.predictors import Predictors
 from app.texts import say
 from app.viewer import inspection, inspection_element
+from app.viewer.tiles import Tiles
 from ltad.checkpoint.card import CheckpointCard, Parent
 from ltad.errors import ImageError
 from ltad.evaluation.before_after import taught_in_words
@@ -68,7 +69,10 @@ def build(predictors: Predictors) -> tuple[Photograph, list[gr.Dropdown]]:
             return EMPTY, None
         predictor = predictors.get(checkpoint)
         prediction, example = predictor.predict(path, class_name), example_at(Path(path))
-        return inspection(prediction, example and example.defect), prediction.report()
+        tiles = Tiles.cut(prediction.photo.image, Path(result.GRADIO_CACHE))
+        if tiles:
+            result.temp_files.update(tiles.files)  # so that they are served, and swept away
+        return inspection(prediction, example and example.defect, tiles), prediction.report()
 
     @told_plainly
     def judge_as_each(path: str | None, checkpoint: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from app.viewer.tiles import OVERVIEW, TILE, Tiles
 from ltad.checkpoint.card import CheckpointCard
 from ltad.inspection.pictures import COLOUR_MAPS, OPACITY, colour_table, full_scale
 from ltad.inspection.prediction import UNKNOWN, Prediction
@@ -24,6 +25,7 @@ HERE = Path(__file__).parent
 SCRIPTS = (
     "judge.js",
     "map.js",
+    "tiles.js",
     "words.js",
     "cards.js",
     "sentences.js",
@@ -40,27 +42,34 @@ SCRIPTS = (
 )
 STYLE = HERE / "viewer.css"
 REPORT_STYLE = HERE / "report.css"  # what a page without Gradio needs beside it
-PHOTO_SIDE = 4096  # pixels; larger photographs are sent smaller, the numbers are made from the whole
+PHOTO_SIDE = 4096  # pixels; larger photographs are sent smaller where there are no tiles of them
 LARGEST_RATE = 0.5  # of false alarms that can be asked for
 MOST_REGIONS = 20  # that are shown; the rest is counted
 
 
-def inspection(prediction: Prediction, label: str | None = None) -> str:
-    """The element that shows a prediction; label: see ``inspection_element``."""
-    return inspection_element(prediction_facts(prediction), prediction.photo.image, prediction.card, label)
+def inspection(prediction: Prediction, label: str | None = None, tiles: Tiles | None = None) -> str:
+    """The element that shows a prediction; label, tiles: see ``inspection_element``."""
+    return inspection_element(prediction_facts(prediction), prediction.photo.image, prediction.card, label, tiles)
 
 
 def inspection_element(
-    facts: dict[str, Any], photo: Image.Image, card: CheckpointCard, label: str | None = None
+    facts: dict[str, Any],
+    photo: Image.Image,
+    card: CheckpointCard,
+    label: str | None = None,
+    tiles: Tiles | None = None,
 ) -> str:
     """The element that shows a photograph of which these facts are known.
 
-    label: what an example is known to be, "good" or its defect; None for a photograph of which nobody knows.
+    label: what an example is known to be, "good" or its defect; None for a photograph of which nobody knows. tiles: of
+    the photograph, which a browser asks for when it is looked at closely; at once it is sent smaller.
     """
     photo = photo.copy()
-    photo.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+    side = OVERVIEW if tiles else PHOTO_SIDE
+    photo.thumbnail((side, side))
     calibration = calibration_facts(card, facts["judgedAs"], card.config.calibration.false_alarm_rate)
-    told = escape(compact(facts | {"calibration": calibration, "label": label}))
+    more = {"calibration": calibration, "label": label, "tiles": tiles and tiles._asdict()}
+    told = escape(compact(facts | more))
     return f'<ltad-inspection data-facts="{told}" data-photo="{data_uri(photo)}"></ltad-inspection>'
 
 
@@ -135,6 +144,7 @@ def source() -> str:
         "side": REGION_GRID,
         "cell": CELL,
         "opacity": OPACITY,
+        "tile": TILE,
         "mostRegions": MOST_REGIONS,
         "colours": {name: base64.b64encode(colour_table(name).tobytes()).decode() for name in COLOUR_MAPS},
     }

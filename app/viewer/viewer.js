@@ -17,7 +17,9 @@ class Viewer {
     this.halo = make("path", { class: "halo" });
     this.marks = make("svg", { preserveAspectRatio: "none" }, this.halo, this.line);
     this.boxes = make("div", { class: "boxes" });
-    this.sheet = make("div", { class: "sheet" }, photo, this.canvas, this.marks, this.boxes);
+    this.tiles = facts.tiles && new Tiles(facts.tiles, photo);
+    const layers = [photo, ...(this.tiles ? [this.tiles.element] : []), this.canvas, this.marks, this.boxes];
+    this.sheet = make("div", { class: "sheet" }, ...layers);
     this.readout = make("output", { class: "readout" });
     this.stage = make(
       "div",
@@ -184,6 +186,7 @@ class Viewer {
     this.sheet.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.zoom})`;
     this.sheet.style.setProperty("--zoom", this.zoom);
     this.stage.classList.toggle("zoomed", this.zoom > 1);
+    this.tiles?.show(this.stage, this.sheet);
   }
 
   key(event) {
