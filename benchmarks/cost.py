@@ -138,7 +138,7 @@ def synthetic_checkpoint(like: CheckpointCard, foundation: FoundationModel, clas
         like,
         path=folder,
         classes=tuple(ClassCard(name=name, n_train=1, group="tail") for name in names),
-        calibration=Calibration(dict.fromkeys(names, HeldOut())),
+        calibration=Calibration(dict.fromkeys(names, HeldOut((1.0,)))),
         metrics=None,
     )
     model, normal = untrained(card, foundation)
