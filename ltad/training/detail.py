@@ -9,6 +9,7 @@ import torch
 
 from ltad.data import Sample
 from ltad.foundation.base import FoundationModel
+from ltad.foundation.features import Encoder, Views
 from ltad.photos.frame import fine_size
 
 BUDGET = 500  # ms; our choice: what looking finely at one photograph may take
@@ -42,7 +43,7 @@ def affordable(samples: Sequence[Sample], foundation: FoundationModel) -> Look:
     sizes = [sample.read().size for sample in some]
     size = sorted(sizes, key=min)[len(sizes) // 2]
     side = foundation.fingerprint.image_size
-    one = _milliseconds(foundation)
+    one = _milliseconds(Encoder(foundation))
     for times in TIMES:
         seen = fine_size(size, times * side, STEP)
         takes = one * seen[0] * seen[1] / side**2
@@ -51,13 +52,13 @@ def affordable(samples: Sequence[Sample], foundation: FoundationModel) -> Look:
     return Look(1, size, (side, side), one)
 
 
-def _milliseconds(foundation: FoundationModel) -> float:
+def _milliseconds(encoder: Encoder) -> float:
     """What the tower takes for one image."""
-    side = foundation.fingerprint.image_size
-    image, taken = torch.zeros(1, 3, side, side), []
+    side = encoder.foundation.fingerprint.image_size
+    view, taken = Views(torch.zeros(1, 3, side, side)), []
     for _ in range(1 + ROUNDS):
         start = time.perf_counter()
-        foundation.encode_image(image)
+        encoder.encode(view)
         taken.append(1000 * (time.perf_counter() - start))
     return statistics.median(taken[1:])
 
