@@ -7,12 +7,13 @@ from pathlib import Path
 from ltad.data import Dataset
 from ltad.errors import DatasetError
 
-DEMO, ELPV = "demo", "elpv"
+DEMO, LARGE, ELPV = "demo", "demo-large", "elpv"
 JOINED = " + "  # between the names of data sets that are one
 
 
 def open_dataset(name_or_folder: str, *more: str) -> Dataset:
-    """Return the data set "demo" (rendered), "elpv" (solar cells), or that of a folder as people have them.
+    """Return the data set "demo" (rendered), "demo-large" (small flaws in large photographs), "elpv" (solar cells), or
+    that of a folder as people have them.
 
     A folder of one of these names is reached by its path, such as "./demo". Its layout is told by what lies in it.
     Several are joined: the whole has the names of all, and each sample's name begins with that of its own data set.
@@ -37,6 +38,10 @@ def _open(name_or_folder: str) -> Dataset:
         from ltad.data.demo import demo_dataset
 
         return demo_dataset()
+    if name_or_folder == LARGE:
+        from ltad.data.demo import large_dataset
+
+        return large_dataset()
     if name_or_folder == ELPV:
         from ltad.data.elpv import elpv_dataset
 
@@ -60,7 +65,7 @@ def _open(name_or_folder: str) -> Dataset:
 
 def _place(name_or_folder: str) -> str:
     """The same for two spellings of one folder."""
-    return name_or_folder if name_or_folder in (DEMO, ELPV) else str(Path(name_or_folder).resolve())
+    return name_or_folder if name_or_folder in (DEMO, LARGE, ELPV) else str(Path(name_or_folder).resolve())
 
 
 def _joined(sources: Sequence[str], datasets: Sequence[Dataset]) -> Dataset:

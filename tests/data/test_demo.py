@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ltad.data.demo import CLASSES, DEFECTS, Rendering, demo_dataset, render, write
+from ltad.data.demo import (
+    CLASSES,
+    DEFECTS,
+    FLAWS,
+    Rendering,
+    demo_dataset,
+    large_dataset,
+    render,
+    render_large,
+    write,
+)
 
 KINDS = [(name, defect) for name in CLASSES for defect in DEFECTS[name]]
 
@@ -86,3 +96,27 @@ def test_write_gives_the_layout_of_mvtec_ad(tmp_path) -> None:
         assert image.mode == "RGB" and image.size == (256, 256)
     with Image.open(tmp_path / "wood/ground_truth/hole/000_mask.png") as mask:
         assert set(np.unique(np.asarray(mask))) == {0, 255}
+
+
+@pytest.mark.parametrize("class_name", CLASSES)
+def test_in_large_the_same_part_has_flaws_of_a_few_pixels(class_name: str) -> None:
+    normal = render_large(class_name, 7)
+    assert normal.image.size == (1024, 1024) and not normal.mask.any()
+    small = np.asarray(normal.image.resize((256, 256), Image.Resampling.BOX), float)
+    assert np.corrcoef(small.ravel(), np.asarray(render(class_name, 7).image, float).ravel())[0, 1] > 0.9
+    for flaw in FLAWS:
+        flawed = render_large(class_name, 7, flaw)
+        change = np.abs(np.asarray(flawed.image, float) - np.asarray(normal.image, float)).mean(axis=2)
+        assert 20 <= flawed.mask.sum() <= 700  # of a million
+        assert change[flawed.mask].mean() > 4 * change[~flawed.mask].mean()
+
+
+def test_large_photographs_are_a_data_set_of_their_own() -> None:
+    dataset = large_dataset(train=2, test_good=1, test_flawed_per_type=1)
+    assert len(dataset.train) == 2 * len(CLASSES) and len(dataset.test) == (1 + len(FLAWS)) * len(CLASSES)
+    flawed = next(sample for sample in dataset.test if sample.label)
+    assert flawed.read_mask and flawed.read().size == flawed.read_mask().shape[::-1] == (1024, 1024)
+    with pytest.raises(ValueError, match="flaw must be one of scratch, pinhole, fibre, got 'dent'"):
+        render_large("gear", 0, "dent")
+    with pytest.raises(ValueError, match="class_name must be one of"):
+        render_large("cog", 0)

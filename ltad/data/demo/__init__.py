@@ -5,6 +5,17 @@ lights them and a camera takes the picture. A mask is where the fields differ.
 """
 
 from ltad.data.demo.dataset import demo_dataset, write
+from ltad.data.demo.large import FLAWS, large_dataset, render_large
 from ltad.data.demo.scene import CLASSES, DEFECTS, Rendering, render
 
-__all__ = ["CLASSES", "DEFECTS", "Rendering", "demo_dataset", "render", "write"]
+__all__ = [
+    "CLASSES",
+    "DEFECTS",
+    "FLAWS",
+    "Rendering",
+    "demo_dataset",
+    "large_dataset",
+    "render",
+    "render_large",
+    "write",
+]

@@ -12,6 +12,7 @@ from ltad.data.demo.scene import CLASSES, DEFECTS, render
 # First numbers of the seeds: no test picture can ever be a training picture. Those of 1 were used up: the strength of
 # the defects and the defaults of the method were chosen on them.
 TRAIN, TEST = 0, 2
+LICENCE = "Apache-2.0, rendered by this project"
 
 
 def _read(class_name: str, seed: tuple[int, ...], defect: str | None) -> Image.Image:
@@ -48,7 +49,7 @@ def demo_dataset(train: int = 200, test_good: int = 20, test_defective_per_type:
     """
     return Dataset(
         name="demo",
-        licence="Apache-2.0, rendered by this project",
+        licence=LICENCE,
         train=tuple(_sample(name, "train", GOOD, k) for name in CLASSES for k in range(train)),
         test=tuple(
             _sample(name, "test", kind, k)

@@ -69,6 +69,16 @@ def _surfaces(
     raise RuntimeError(f"no visible {defect} of {class_name} in {ATTEMPTS} attempts")
 
 
+def seeds_of(class_name: str, seed: int | Sequence[int]) -> list[np.random.SeedSequence]:
+    """The randomness of scene, lamps, camera and damage of a photograph; ValueError names the classes that exist."""
+    if class_name not in PRODUCTS:
+        raise ValueError(f"class_name must be one of {', '.join(CLASSES)}, got {class_name!r}")
+    numbers = list(seed) if isinstance(seed, Sequence) else [seed]
+    # The length keeps [1] and [1, 0] apart, which a seed sequence pads to the same words.
+    entropy = [zlib.crc32(class_name.encode()), len(numbers), *numbers]
+    return np.random.SeedSequence(entropy).spawn(4)
+
+
 def render(class_name: str, seed: int | Sequence[int], defect: str | None = None) -> Rendering:
     """Photograph one part; the same arguments always give the same bits, on one machine, in any order.
 
@@ -81,14 +91,9 @@ def render(class_name: str, seed: int | Sequence[int], defect: str | None = None
     Raises:
         ValueError: if the class or the defect does not exist; names those that do.
     """
-    if class_name not in PRODUCTS:
-        raise ValueError(f"class_name must be one of {', '.join(CLASSES)}, got {class_name!r}")
+    scene, lamps, camera, harm = seeds_of(class_name, seed)
     if defect is not None and defect not in DEFECTS[class_name]:
         raise ValueError(f"defect of {class_name} must be one of {', '.join(DEFECTS[class_name])}, got {defect!r}")
-    numbers = list(seed) if isinstance(seed, Sequence) else [seed]
-    # The length keeps [1] and [1, 0] apart, which a seed sequence pads to the same words.
-    entropy = [zlib.crc32(class_name.encode()), len(numbers), *numbers]
-    scene, lamps, camera, harm = np.random.SeedSequence(entropy).spawn(4)
     normal, actual, mask = _surfaces(class_name, defect, scene, harm)
     rig = PRODUCTS[class_name].rig
     light = shade(actual, rig, np.random.default_rng(lamps))
