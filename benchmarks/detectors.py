@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import avg_pool2d, normalize
 
 from ltad.checkpoint.card import CheckpointCard
@@ -18,7 +19,8 @@ from ltad.model.noise import normal_noise
 from ltad.model.patches import PatchFeatures
 from ltad.model.reconstruction import ReconstructionModule
 from ltad.progress import Progress, Stage
-from ltad.training.optimisation import learning_rate_factor
+from ltad.training.optimisation import Optimisation, optimise
+from ltad.training.phases import phase2_groups
 from ltad.words import spoken
 
 BANK = 8_000  # patches that a nearest-neighbour search keeps of a class
@@ -27,6 +29,7 @@ PROJECTED = 64  # dimensions in which they are chosen
 NEIGHBOURHOOD = 3  # patches, averaged around each one
 RIDGE = 0.01  # of the mean variance, added to a covariance
 JITTER = 20.0  # UniAD's feature noise
+LONGER = 8  # times LTAD's steps of phase 2
 
 
 class Detector(ABC):
@@ -152,7 +155,8 @@ class AgnosticTransformer(Detector):
     """The length of what a transformer fails to rebuild of a patch; one for all classes, which it knows nothing of.
 
     Source: UniAD (You et al. 2022): maps joined on the coarsest grid, no class, natural sampling, its noise and its
-    neighbour mask. Width, depth, optimiser and steps are those of LTAD's phase 2, and channels are standardised.
+    neighbour mask. Width and depth are those of LTAD's phase 2, and channels are standardised. It lives by this alone,
+    so that it learns ``LONGER`` and by Muon, which gets it farther.
     """
 
     name = "agnostic transformer"
@@ -175,26 +179,23 @@ class AgnosticTransformer(Detector):
             neighbourhood=r.neighbourhood,
             layer_queries=True,
         ).to(self.device)
-        steps = config.phase2.steps if whole else config.calibration.phase2_steps
+        steps = LONGER * (config.phase2.steps if whole else config.calibration.phase2_steps)
         self._train(features, card, steps, Stage(f"{self.name}{'' if whole else ', half'}"), progress)
 
     def _train(self, features: Features, card: CheckpointCard, steps: int, stage: Stage, progress: Progress) -> None:
-        settings, generator = card.config.phase2, torch.Generator().manual_seed(card.config.seed)
-        parameters = list(self.module.parameters())
-        optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        order = _shuffled(len(features.class_ids), generator)
-        for step in range(steps):
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * learning_rate_factor(step, steps)
+        settings = replace(card.config.phase2, optimiser="muon")
+        order = _shuffled(len(features.class_ids), torch.Generator().manual_seed(card.config.seed))
+
+        def loss(generator: torch.Generator) -> Tensor:
             batch = features.batch(torch.tensor([next(order) for _ in range(settings.batch_size)]), self.device)
             patches = self.patches(self.patches.standardise(batch.maps))
             noise = normal_noise(patches.shape, generator, self.device)
-            loss = reconstruction_loss(self.module(jitter(patches, JITTER, noise)), patches)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
-            optimiser.step()
-            progress(stage, step + 1, steps, loss.item())
+            return reconstruction_loss(self.module(jitter(patches, JITTER, noise)), patches)
+
+        groups, muon_groups = phase2_groups(self.module, self.module, settings)
+        clip, decay = settings.gradient_clip, settings.weight_decay
+        task = Optimisation(stage, steps, self.module, groups, loss, clip, decay, muon_groups)
+        optimise(task, card.config.seed, None, progress)
         self.module.eval().requires_grad_(False)
 
     def score(self, batch: Features) -> Tensor:

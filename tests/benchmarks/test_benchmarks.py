@@ -42,6 +42,7 @@ def built(toy_encoder: Encoder, toy_data: Dataset, predictor: Predictor) -> dict
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detectors, "BANK", 500)
         patch.setattr(detectors, "CANDIDATES", 3000)
+        patch.setattr(detectors, "LONGER", 2)
         made = rivals.build_rivals(predictor.card, toy_encoder, features, quiet)
         return {rival.card.name: rival for rival in made}
 

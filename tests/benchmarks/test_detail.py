@@ -38,6 +38,13 @@ def sample(name: str, spot: bool, seed: int) -> Sample:
     )
 
 
+@pytest.fixture(autouse=True)
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bank of few patches."""
+    monkeypatch.setattr(detail, "KEPT", 128)
+    monkeypatch.setattr(detail, "CANDIDATES", 2_000)
+
+
 @pytest.fixture(scope="module")
 def plates() -> Dataset:
     train = tuple(sample(f"train/{i}", False, i) for i in range(5))
