@@ -17,6 +17,7 @@ from ltad.model.patches import image_weights
 CANDIDATES = 60_000  # patches of a class among which its exemplars are chosen
 FARTHEST = 512  # candidates among which the next exemplars are looked for
 CHUNK = 64  # images
+QUERIES = 8_192  # patches of an image that are looked up at once: a very long one has four times as many
 LEVELS = 127  # whole steps on either side of 0 that a byte holds
 
 
@@ -227,7 +228,8 @@ class PatchMemory(nn.Module):
         """Distance of every patch of maps (B, C, h, w) to the nearest exemplar of its image's class (B,): (B, h, w)."""
         queries = self.coordinates(layer, class_ids)
         exemplars = self.exemplars[class_ids] * self.step  # (B, M, d)
-        return nearest_distance(queries.flatten(1, 2), exemplars).unflatten(1, queries.shape[1:3])
+        parts = queries.flatten(1, 2).split(QUERIES, dim=1)
+        return torch.cat([nearest_distance(part, exemplars) for part in parts], 1).unflatten(1, queries.shape[1:3])
 
 
 def _some(patches: Tensor, count: int, generator: torch.Generator) -> Tensor:
