@@ -4,8 +4,8 @@ A product is built as physical fields (height, colour, gloss), a defect changes 
 lights them and a camera takes the picture. A mask is where the fields differ.
 """
 
-from ltad.data.demo.dataset import demo_dataset, write
-from ltad.data.demo.large import FLAWS, large_dataset, render_large
+from ltad.data.demo.dataset import demo_dataset, large_dataset, write
+from ltad.data.demo.large import FLAWS, render_large
 from ltad.data.demo.scene import CLASSES, DEFECTS, Rendering, render
 
 __all__ = [

@@ -1,5 +1,6 @@
 """The demo factory as a data set, and as a folder of files."""
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -7,56 +8,88 @@ import numpy as np
 from PIL import Image
 
 from ltad.data import GOOD, Dataset, Sample
-from ltad.data.demo.scene import CLASSES, DEFECTS, render
+from ltad.data.demo.large import FLAWS, render_large
+from ltad.data.demo.scene import CLASSES, DEFECTS, Rendering, render
 
 # First numbers of the seeds: no test picture can ever be a training picture. Those of 1 were used up: the strength of
 # the defects and the defaults of the method were chosen on them.
 TRAIN, TEST = 0, 2
-LICENCE = "Apache-2.0, rendered by this project"
 
 
-def _read(class_name: str, seed: tuple[int, ...], defect: str | None) -> Image.Image:
+Render = Callable[[str, Sequence[int], str | None], Rendering]  # a photograph of a class, from a seed, with a defect
+
+
+def rendered(
+    name: str,
+    render: Render,
+    kinds: Mapping[str, Sequence[str]],
+    *,
+    train: int,
+    test_good: int,
+    test_defective_per_type: int,
+) -> Dataset:
+    """Describe a data set of rendered photographs; nothing is rendered before it is read.
+
+    kinds: of defects that each class may have. Numbers: photographs of each class, or of each class and kind of defect.
+    """
+
+    def sample(class_name: str, split: str, kind: str, index: int) -> Sample:
+        """Describe one photograph; its seed follows from its name alone."""
+        defect = None if kind == GOOD else kind
+        number = 0 if defect is None else 1 + list(kinds[class_name]).index(defect)
+        seed = (TRAIN if split == "train" else TEST, number, index)
+        return Sample(
+            name=f"{class_name}/{split}/{kind}/{index:03d}.png",
+            class_name=class_name,
+            defect=kind,
+            read=partial(_read, render, class_name, seed, defect),
+            read_mask=None if defect is None else partial(_read_mask, render, class_name, seed, defect),
+        )
+
+    return Dataset(
+        name=name,
+        licence="Apache-2.0, rendered by this project",
+        train=tuple(sample(each, "train", GOOD, k) for each in kinds for k in range(train)),
+        test=tuple(
+            sample(each, "test", kind, k)
+            for each, own in kinds.items()
+            for kind in (GOOD, *own)
+            for k in range(test_good if kind == GOOD else test_defective_per_type)
+        ),
+    )
+
+
+def _read(render: Render, class_name: str, seed: tuple[int, ...], defect: str | None) -> Image.Image:
     """Render a photograph."""
     return render(class_name, seed, defect).image
 
 
-def _read_mask(class_name: str, seed: tuple[int, ...], defect: str | None) -> np.ndarray:
+def _read_mask(render: Render, class_name: str, seed: tuple[int, ...], defect: str | None) -> np.ndarray:
     """Render a ground truth."""
     return render(class_name, seed, defect).mask
 
 
-def _sample(class_name: str, split: str, kind: str, index: int) -> Sample:
-    """Describe one photograph; its seed follows from its name alone."""
-    defect = None if kind == GOOD else kind
-    number = 0 if defect is None else 1 + DEFECTS[class_name].index(defect)
-    seed = (TRAIN if split == "train" else TEST, number, index)
-    return Sample(
-        name=f"{class_name}/{split}/{kind}/{index:03d}.png",
-        class_name=class_name,
-        defect=kind,
-        read=partial(_read, class_name, seed, defect),
-        read_mask=None if defect is None else partial(_read_mask, class_name, seed, defect),
+def demo_dataset(train: int = 200, test_good: int = 20, test_defective_per_type: int = 6) -> Dataset:
+    """Describe the demo factory's data set, see ``rendered``."""
+    return rendered(
+        "demo",
+        render,
+        DEFECTS,
+        train=train,
+        test_good=test_good,
+        test_defective_per_type=test_defective_per_type,
     )
 
 
-def demo_dataset(train: int = 200, test_good: int = 20, test_defective_per_type: int = 6) -> Dataset:
-    """Describe the demo factory's data set; nothing is rendered before it is read.
-
-    Args:
-        train: normal training photographs per class.
-        test_good: normal test photographs per class.
-        test_defective_per_type: photographs per class and kind of defect.
-    """
-    return Dataset(
-        name="demo",
-        licence=LICENCE,
-        train=tuple(_sample(name, "train", GOOD, k) for name in CLASSES for k in range(train)),
-        test=tuple(
-            _sample(name, "test", kind, k)
-            for name in CLASSES
-            for kind in (GOOD, *DEFECTS[name])
-            for k in range(test_good if kind == GOOD else test_defective_per_type)
-        ),
+def large_dataset(train: int = 40, test_good: int = 20, test_flawed_per_type: int = 10) -> Dataset:
+    """Describe the demo factory in large, see ``rendered``."""
+    return rendered(
+        "demo-large",
+        render_large,
+        dict.fromkeys(CLASSES, tuple(FLAWS)),
+        train=train,
+        test_good=test_good,
+        test_defective_per_type=test_flawed_per_type,
     )
 
 

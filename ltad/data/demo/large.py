@@ -5,19 +5,16 @@ bought for. Seen at a quarter of the side they are less than a pixel wide.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from ltad.data import GOOD, Dataset, Sample
 from ltad.data.demo.camera import develop
 from ltad.data.demo.catalog import PRODUCTS
-from ltad.data.demo.dataset import LICENCE, TEST, TRAIN
 from ltad.data.demo.geometry import FINE
 from ltad.data.demo.lighting import shade
-from ltad.data.demo.scene import CLASSES, Rendering, seeds_of
+from ltad.data.demo.scene import Rendering, seeds_of
 
 SIDE = 1024  # pixels of the photograph
 SHARPNESS = 0.8  # pixels, of the lens
@@ -101,40 +98,3 @@ def _flawed(light: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
     strength = rng.uniform(*STRENGTH)
     factor = 1 + 2 * strength if rng.random() < BRIGHTER else 1 - strength
     return np.where(mask, np.maximum(light, 0.08) * factor, light).astype(np.float32)
-
-
-def _read(class_name: str, seed: tuple[int, ...], flaw: str | None) -> Image.Image:
-    return render_large(class_name, seed, flaw).image
-
-
-def _read_mask(class_name: str, seed: tuple[int, ...], flaw: str | None) -> np.ndarray:
-    return render_large(class_name, seed, flaw).mask
-
-
-def _sample(class_name: str, split: str, kind: str, index: int) -> Sample:
-    """Describe one photograph; its seed follows from its name alone."""
-    flaw = None if kind == GOOD else kind
-    number = 0 if flaw is None else 1 + list(FLAWS).index(flaw)
-    seed = (TRAIN if split == "train" else TEST, number, index)
-    return Sample(
-        name=f"{class_name}/{split}/{kind}/{index:03d}.png",
-        class_name=class_name,
-        defect=kind,
-        read=partial(_read, class_name, seed, flaw),
-        read_mask=None if flaw is None else partial(_read_mask, class_name, seed, flaw),
-    )
-
-
-def large_dataset(train: int = 40, test_good: int = 20, test_flawed_per_type: int = 10) -> Dataset:
-    """Describe the demo factory in large; nothing is rendered before it is read. Numbers: photographs of a class."""
-    return Dataset(
-        name="demo-large",
-        licence=LICENCE,
-        train=tuple(_sample(name, "train", GOOD, k) for name in CLASSES for k in range(train)),
-        test=tuple(
-            _sample(name, "test", kind, k)
-            for name in CLASSES
-            for kind in (GOOD, *FLAWS)
-            for k in range(test_good if kind == GOOD else test_flawed_per_type)
-        ),
-    )
