@@ -75,6 +75,21 @@ def test_the_real_tower_sees_the_same(
     assert all(part.is_contiguous() and part.dtype == torch.float32 and not part.requires_grad for part in seen)
 
 
+@pytest.mark.parametrize("choice", ["openvino", "torch"])
+def test_an_engine_of_any_size_sees_the_same_on_other_sides(
+    foundation: FoundationModel, choice: str, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setenv("LTAD_ENGINE", choice)
+    tower, key = foundation.image_tower, foundation.fingerprint.sha256
+    engine = start_engine(lambda: tower, 256, key, CPU, any_size=True)
+    for sides in ((256, 256), (272, 640), (512, 304)):
+        images = torch.rand(1, 3, *sides, generator=torch.Generator().manual_seed(1))
+        assert apart(engine(images)[:2], tower(images)[:2]) < 1e-5
+    start_engine(lambda: tower, 256, key, CPU)
+    kept = {path.name for path in (cache / "engines").glob("*")}
+    assert len(kept) == (2 if choice == "openvino" else 0)  # each under a name of its own
+
+
 def test_a_machine_where_openvino_cannot_run_says_so_and_goes_on(
     tower: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
