@@ -20,7 +20,8 @@ from ltad.progress import Progress, Stage
 def shrink(dataset: Dataset, size: int) -> Dataset:
     """Bring photographs and masks to the side of a foundation model's input, each when first asked for, and keep them.
 
-    Resizing them again changes nothing, so whoever reads them cannot tell the difference.
+    Resizing them again changes nothing, so whoever reads them cannot tell the difference, but for what is measured of
+    their pixels: that is measured on this square.
     """
     return replace(
         dataset,
