@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,23 @@ def add_seeds(options: argparse.ArgumentParser, what: str) -> None:
 def written(path: Path) -> dict[str, Any]:
     """What a run wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def carry_out(
+    name: str,
+    options: argparse.Namespace,
+    run: Callable[[argparse.Namespace], None],
+    table: Callable[[dict[str, Any]], str],
+    draw: Callable[[dict[str, Any], Path], None] | None = None,
+) -> None:
+    """Run, unless there is a file to be printed again; print what was written, and draw it where that is asked."""
+    with plainly(name):
+        if not options.table:
+            run(options)
+        results = written(options.table or options.output)
+        print(table(results))
+        if draw and options.figure:
+            draw(results, options.figure)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -229,10 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-class", action="store_true", help="with --table: every class")
     options = parser.parse_args(arguments)
     settle()
-    with command.plainly("detail"):
-        if options.data:
-            run(options)
-        print(table(command.written(options.table or options.output), per_class=options.per_class))
+    command.carry_out("detail", options, run, partial(table, per_class=options.per_class))
 
 
 if __name__ == "__main__":

@@ -78,8 +78,8 @@ def _over_layers(parts: Sequence[Tensor]) -> float:
     return float(np.mean([part.mean().item() for part in parts]))
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Encode once, learn once, and measure at every mark."""
+def run(options: argparse.Namespace) -> None:
+    """Encode once, learn once, measure at every mark, and write what was found."""
     config = default().override(*options.settings)
     config = replace(config, phase1=replace(config.phase1, steps=max(options.steps)))
     foundation, bars = load_foundation(device=options.device), Bars()
@@ -100,7 +100,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     optimise(phase1(model, train, foundation, config, None), config.seed, None, told)
     bars.close()
     header = {"data": split.name, "imbalance": options.imbalance, "on": in_words(foundation.device)}
-    return {"header": header | {"config": config.to_dict()}, "rows": rows}
+    found = {"header": header | {"config": config.to_dict()}, "rows": rows}
+    write_text(options.output, json.dumps(found, indent=1))
 
 
 def _good(split: Dataset) -> list[Sample]:
@@ -126,10 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 200, 500, 1000, 2000], metavar="N")
     options = parser.parse_args(arguments)
     settle()
-    with command.plainly("generator"):
-        if options.data:
-            write_text(options.output, json.dumps(run(options), indent=1))
-        print(format_curves(command.written(options.table or options.output)))
+    command.carry_out("generator", options, run, format_curves)
 
 
 if __name__ == "__main__":

@@ -152,13 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         checkpoint, photograph = options.one
         print(json.dumps(one(checkpoint, photograph, options.rounds)))
         return
-    with command.plainly("megapixels"):
-        if not options.table:
-            run(options)
-        results = command.written(options.table or options.output)
-        print(table(results))
-        if options.figure:
-            draw(results, options.figure)
+    command.carry_out("megapixels", options, run, table, draw)
 
 
 if __name__ == "__main__":

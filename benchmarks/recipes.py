@@ -307,13 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--figure", type=Path, metavar="PICTURE", help="draw the curves, too")
     options = parser.parse_args(arguments)
     settle()
-    with command.plainly("recipes"):
-        if options.data:
-            run(options)
-        results = command.written(options.table or options.output)
-        print(format_curves(results))
-        if options.figure:
-            draw(results, options.figure)
+    command.carry_out("recipes", options, run, format_curves, draw)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,8 @@ from ltad.machine import AUTO, DEVICES
 from ltad.progress import Progress
 from ltad.training.detail import affordable
 
-SOURCES: dict[str, Any] = {
-    "nargs": "+",
-    "action": "extend",
-    "metavar": "DIR|demo|demo-large|elpv",
-}  # of an option for data sets
+# Of an option for data sets.
+SOURCES: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "DIR|demo|demo-large|elpv"}
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -83,8 +83,7 @@ class _Seen(NamedTuple):
             chunk = samples[start : start + ENCODE_BATCH]
             batches.append(encoder.encode(encoder.views([sample.read() for sample in chunk])))
             progress(MEASURE, start + len(chunk), len(samples))
-        read = {i: s.read_mask() for i, s in enumerate(samples) if s.label and s.read_mask}
-        masks = {i: _measured(mask) for i, mask in read.items()}
+        masks = {i: _measured(s.read_mask()) for i, s in enumerate(samples) if s.label and s.read_mask}
         return cls(batches, [sample.label for sample in samples], masks)
 
 
