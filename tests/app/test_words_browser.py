@@ -193,11 +193,14 @@ def filled(text: ast.expr) -> list[str]:
     return [text.value] if isinstance(text, ast.Constant) and isinstance(text.value, str) else []
 
 
+HUB_SENTENCES = hub_sentences()  # read when the tests are collected: see test_words.SAID
+
+
 def test_what_the_hub_refuses_is_said_in_chinese(browser: Browser, url: str) -> None:
     page = browser.new_page(locale="zh-CN")
     page.goto(url)
     expect(page.locator("#run")).to_be_visible(timeout=WAIT)
-    sentences = hub_sentences()
+    sentences = HUB_SENTENCES
     assert len(sentences) > 12
     own = re.compile(r"“[^”]*”|me/nuts|OWNER/NAME|Hugging Face Hub|\bHub\b|/settings/tokens")
     for said in sentences:
