@@ -47,8 +47,13 @@ def examples_for(card: CheckpointCard) -> list[Example]:
     lessons = _judged(card).get("lessons", {})
     by_name = {example.path.name: example for example in all_examples()}
     first = [by_name[name]._replace(lesson=title) for name, title in lessons.items() if name in by_name]
-    own = (example for example in all_examples() if example.class_name in card.class_names)
+    own = (example for example in all_examples() if example.class_name in card.class_names and suits(example, card))
     return [*first, *(example for example in own if example.path.name not in lessons)]
+
+
+def suits(example: Example, card: CheckpointCard) -> bool:
+    """Whether a photograph has the pixels that a checkpoint looks at; of a stranger they do not matter."""
+    return example.class_name not in card.class_names or example.large == (card.config.detail.times > 1)
 
 
 def judged_before(example: Example, card: CheckpointCard) -> dict[str, Any] | None:
@@ -72,7 +77,7 @@ def judge_all(predictors: Iterable[Predictor]) -> None:
     judged: dict[str, Any] = {}
     for predictor in predictors:
         card = predictor.card
-        said = {example: predictor.predict(example.path) for example in all_examples()}
+        said = {example: predictor.predict(example.path) for example in all_examples() if suits(example, card)}
         kept: dict[str, Any] = {"sha256": card.sha256(), "lessons": choose_lessons(said)}
         if not judged:  # whose model is the first to be loaded
             shown = {

@@ -24,11 +24,15 @@ SOLAR_CELLS = {
 
 
 class Example(NamedTuple):
-    """A photograph to click on, and what is known of it; lesson: what a checkpoint teaches on it, in words, if that."""
+    """A photograph to click on, and what is known of it.
+
+    large: its defect is of a few pixels among a million. lesson: what a checkpoint teaches on it, in words, if that.
+    """
 
     photograph: Photograph
     class_name: str
     defect: str
+    large: bool = False
     lesson: str = ""
 
     @property
@@ -38,7 +42,7 @@ class Example(NamedTuple):
 
 
 def all_examples() -> list[Example]:
-    """Every example, real ones first, by class, clean ones first."""
+    """Every example, real ones first and large ones last, by class, clean ones first."""
     return list(_by_path().values())
 
 
@@ -58,13 +62,17 @@ def _by_path() -> dict[Path, Example]:
     return {example.path.resolve(): example for example in (*real, *rendered)}
 
 
-def _order(example: Example) -> tuple[str, bool, str]:
-    return example.class_name, example.defect != "good", example.path.name
+def _order(example: Example) -> tuple[bool, str, bool, str]:
+    return example.large, example.class_name, example.defect != "good", example.path.name
 
 
 def _factory() -> list[Example]:
-    """Files named CLASS-DEFECT.jpg."""
-    return [Example(Photograph(path.name, path), *path.stem.split("-")) for path in ASSETS.glob("*.jpg")]
+    """Files named CLASS-DEFECT.jpg, or CLASS-DEFECT-large.jpg."""
+    examples = []
+    for path in ASSETS.glob("*.jpg"):
+        class_name, defect, *large = path.stem.split("-")
+        examples.append(Example(Photograph(path.name, path), class_name, defect, large=bool(large)))
+    return examples
 
 
 def _solar_cells() -> list[Example]:
