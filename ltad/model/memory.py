@@ -17,7 +17,7 @@ from ltad.model.patches import image_weights
 CANDIDATES = 60_000  # patches of a class among which its exemplars are chosen
 FARTHEST = 512  # candidates among which the next exemplars are looked for
 CHUNK = 64  # images
-QUERIES = 8_192  # patches of an image that are looked up at once: a very long one has four times as many
+QUERIES = 1_024  # patches of an image that are looked up at once: what they give stays in the processor's cache
 LEVELS = 127  # whole steps on either side of 0 that a byte holds
 
 
