@@ -20,15 +20,19 @@ TEST_GOOD, TEST_DEFECTIVE = 20, 6  # images per class, and per kind of defect, i
 EXAMPLES_PER_CLASS = 4
 LARGE_GOOD, LARGE_FLAWED = 20, 10  # images per class, and per kind of flaw, in the default test set
 LARGE = (
-    "bottle_cap-good",
-    "bottle_cap-scratch",
-    "brushed_metal-fibre",
-    "capsule-pinhole",
+    "bottle_cap-fibre",
+    "brushed_metal-scratch",
+    "capsule-good",
     "ceramic_tile-good",
-    "ceramic_tile-pinhole",
+    "ceramic_tile-scratch",
     "gear-scratch",
-    "leather-fibre",
-)  # a file of some hundred KB each
+    "hex_nut-scratch",
+    "leather-scratch",
+    "printed_board-fibre",
+    "wood-fibre",
+    "wood-pinhole",
+    "zipper-fibre",
+)  # a file of some two hundred KB each
 TILE = 160  # pixels, on the sheet of all examples
 
 

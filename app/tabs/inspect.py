@@ -143,8 +143,13 @@ def about_checkpoint(predictors: Predictors, checkpoint: str | None) -> str:
     counts = sorted((c.n_train for c in card.classes), reverse=True)
     figures = in_words(card.metrics["mean"] if card.metrics else None)
     imbalance = "" if card.data.imbalance == "none" else f" ({explained(card.data.imbalance)})"
+    each = (
+        f"{counts[0]} down to {counts[-1]} training images"
+        if counts[0] > counts[-1]
+        else f"{counts[0]} training images each"
+    )
     return (
-        f"**{len(counts)} classes** with {counts[0]} down to {counts[-1]} training images{imbalance}. "
+        f"**{len(counts)} classes** with {each}{imbalance}. "
         f"Image {explained('AUROC')} on its test images, per cent: {explain_all(figures)}."
     )
 

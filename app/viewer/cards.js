@@ -29,6 +29,8 @@ const CARDS = [
   // the line below the checkpoint
   ["{} classes", "{} 个类别"],
   ["with {#} down to {#} training images (", "训练图像 {#} 至 {#} 张（"],
+  ["with {#} training images each (", "每类训练图像 {#} 张（"],
+  ["with {#} training images each. Image", "每类训练图像 {#} 张。图像级"],
   ["). Image", "）。图像级"],
   ["with {#} down to {#} training images. Image", "训练图像 {#} 至 {#} 张。图像级"],
   ["on its test images, per cent: all {#},", "（测试图像，百分比）：全部 {#}，"],

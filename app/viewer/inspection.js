@@ -172,9 +172,10 @@ class Inspection extends Follower {
     const ratio = times(values[peak], threshold);
     const name = this.facts.judgedAs;
     const next = this.report.top_classes.find((match) => match.name !== name);
-    const { reconstruction, semantic } = this.report.scores;
+    const { reconstruction, semantic, fine } = this.report.scores;
     const sentences = [
       values[peak] > threshold ? WORDS.where(place, ratio) : WORDS.nowhere(ratio),
+      ...(fine === undefined ? [] : [WORDS.closely(fine.toFixed(1), fine > threshold)]),
       WORDS.seenBy(reconstruction.toFixed(1), semantic.toFixed(1), reconstruction > threshold, semantic > threshold),
       WORDS.recognised(name, own.similarity.toFixed(2), next && { name: next.name, similarity: next.similarity.toFixed(2) }),
     ];

@@ -106,6 +106,8 @@ const ENGLISH = {
   nowhere: (ratio) => `The most unusual place reaches ${ratio} times the threshold.`,
   recognised: (name, similarity, next) =>
     `It was judged as ${spell(name)} (similarity ${similarity}${next ? `; next ${spell(next.name)}, ${next.similarity}` : ""}).`,
+  closely: (fine, strong) =>
+    `Looked at closely, it is ${strong ? "unlike" : "much like"} normal images (${fine} standard deviations above normal). Of the whole frame:`,
   seenBy: (reconstruction, semantic, strong, weak) => {
     const figures = ` (${reconstruction} and ${semantic} standard deviations above normal)`;
     if (strong && weak) return `The patches are unlike those of normal images, and the semantic classifier agrees${figures}.`;
@@ -240,6 +242,7 @@ const CHINESE = {
   nowhere: (ratio) => `最异常的位置为阈值的 ${ratio} 倍。`,
   recognised: (name, similarity, next) =>
     `按“${spell(name)}”判断（相似度 ${similarity}${next ? `；其次“${spell(next.name)}”，${next.similarity}` : ""}）。`,
+  closely: (fine, strong) => `近看与正常图像${strong ? "不同" : "相近"}（高出正常值 ${fine} 个标准差）。就整幅画面而言：`,
   seenBy: (reconstruction, semantic, strong, weak) => {
     const figures = `（分别高出正常值 ${reconstruction} 和 ${semantic} 个标准差）`;
     if (strong && weak) return `图块与正常图像不同，语义分类器也认为异常${figures}。`;

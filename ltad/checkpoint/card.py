@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ltad.config import LTADConfig
 from ltad.data.longtail import tail_classes
-from ltad.data.sources import DEMO
+from ltad.data.sources import DEMO, LARGE
 from ltad.foundation.base import Fingerprint
 from ltad.judging.calibration import Calibration
 from ltad.photos.levels import Levels
@@ -58,7 +58,7 @@ class DataCard:
     @property
     def is_rendered(self) -> bool:
         """Whether nobody ever photographed its products: they are the demo factory's."""
-        return self.base == DEMO
+        return self.base in (DEMO, LARGE)
 
     @property
     def added(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class ScoredBatch(NamedTuple):
     class name. familiarity: (B,), how similar each is to what its class is recognised by.
     anomaly_maps: of each image (h, w), of its own size where it is seen finely, and image_scores: (B,), in standard
     deviations above normal, higher = more anomalous. whole_maps: (B, h, w), of what is seen of the whole frame alone.
-    part_maps, part_scores: the same of "reconstruction" and of "semantic" alone.
+    part_maps, part_scores: the same of "reconstruction" and of "semantic" alone; and what is scored "fine" alone.
     """
 
     class_ids: Tensor

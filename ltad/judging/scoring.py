@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d, pad
 from ltad.config import LTADConfig
 from ltad.model.ltad import LTADOutput
 
+FINE = "fine"  # the part of a score that is seen finely
 BACKGROUND = 0.25  # the quantile of a map that is taken for what lies over all of it
 
 
@@ -234,8 +235,8 @@ def without_background(scores: Tensor, share: float) -> Tensor:
 class Scores(NamedTuple):
     """What B images score: patches (B, N), the parts that they are made of, and one number per image (B,), of each.
 
-    image_by_part: the image scores of "reconstruction" and of "semantic" alone. fine: a map (h, w) of each image's fine
-    view, and finely: one number of each (B,); None where nothing is seen finely.
+    whole: of the whole frame (B,); image_by_part: the same of "reconstruction" and of "semantic" alone, and what each
+    image scores "fine" alone, where it is seen so. fine: a map (h, w) of each image's fine view.
     """
 
     patches: Tensor
@@ -243,12 +244,11 @@ class Scores(NamedTuple):
     whole: Tensor
     image_by_part: dict[str, Tensor]
     fine: tuple[Tensor, ...]
-    finely: Tensor | None
 
     @property
     def image(self) -> Tensor:
         """One number per image (B,): the higher of what it scores whole and finely."""
-        return self.whole if self.finely is None else torch.maximum(self.whole, self.finely)
+        return torch.maximum(self.whole, self.image_by_part.get(FINE, self.whole))
 
 
 def score_images(scores: RawScores, config: LTADConfig, gain: Tensor | float = 1.0) -> Scores:
@@ -266,5 +266,6 @@ def score_images(scores: RawScores, config: LTADConfig, gain: Tensor | float = 1
         together = torch.einsum("thw,t->hw", each, weights / weights.sum())
         fine.append(own * without_background(together.flatten()[None], share).view_as(together))
     count = highest(patches.shape[-1], top)
-    finely = torch.stack([m.flatten().topk(count).values.mean() for m in fine]) if fine else None
-    return Scores(patches, parts, image_scores(patches, top), by_part, tuple(fine), finely)
+    if fine:
+        by_part[FINE] = torch.stack([m.flatten().topk(count).values.mean() for m in fine])
+    return Scores(patches, parts, image_scores(patches, top), by_part, tuple(fine))

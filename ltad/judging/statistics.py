@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ltad.config import LTADConfig
 from ltad.judging.detail import gain
-from ltad.judging.scoring import RawScores, Usual, score_images, standardise
+from ltad.judging.scoring import FINE, RawScores, Usual, score_images, standardise
 
 RIDGE = 0.02  # of the mean variance, added to a residual's variances so that whitening stays stable
 PRIOR_COVARIANCE = 3.0  # our choice: a class's own residual variances count as much as all classes' at 3 images
@@ -178,6 +178,6 @@ def leave_one_out(
         usual = pooled.usual(sums.minus(ScoreSums.of(within.of(rows), versions)))
         scores = score_images(standardise(across.of(rows), usual), config)
         whole[rows] = scores.whole
-        if scores.finely is not None:
-            finely[rows] = scores.finely
+        if FINE in scores.image_by_part:
+            finely[rows] = scores.image_by_part[FINE]
     return HeldOutScores(whole, finely if across.fine else None)

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
-from app.examples.pictures import ASSETS
+from app.examples.pictures import ASSETS, all_examples
 from app.ui import build_demo, launch_options
 from ltad.data.demo import demo_dataset
 from tests.toys import CHROMIUM
@@ -28,7 +28,7 @@ def batch(page: Page) -> None:
     page.get_by_role("tab", name="Batch").click()
     page.locator("#batch-checkpoint input").click()
     page.get_by_role("option", name="demo-exp100").click()
-    files = sorted(ASSETS.glob("*.jpg"))[:30]
+    files = [example.path for example in all_examples() if example.path.parent == ASSETS and not example.large][:30]
     page.set_input_files("#batch-files input[type=file]", files)
     expect(page.locator("#batch-files").get_by_role("cell", name=files[-1].name)).to_be_visible(timeout=WAIT)
     page.locator("#batch-run").click()

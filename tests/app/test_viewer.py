@@ -124,6 +124,22 @@ def test_an_inspection_shows_without_a_server_and_escapes_what_it_is_told(page: 
     assert shown and shown["width"] / shown["height"] == pytest.approx(picture.width / picture.height, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("fine", "said"),
+    [(None, ""), (0.4, "it is much like normal images (0.4"), (9.0, "it is unlike normal images (9.0")],
+)
+def test_why_tells_what_was_looked_at_closely_where_something_was(
+    page: Page, predictor: Predictor, fine: float | None, said: str
+) -> None:
+    prediction = predictor.predict(Image.fromarray(np.full((96, 128, 3), 90, dtype=np.uint8)), "dots")
+    if fine is not None:
+        prediction = replace(prediction, part_scores=prediction.part_scores | {"fine": fine})
+    page.evaluate("(html) => (document.body.innerHTML = html)", viewer.inspection(prediction))
+    why = page.locator(".why p")
+    expect(why).to_contain_text(said)
+    assert ("Looked at closely" in why.inner_text()) == (fine is not None)
+
+
 NORMALS = {"own": 200, "images": 200, "played": None, "provisional": False, "seen": None, "rate": 0.05}
 FILLED = NORMALS | {"own": 10, "images": 60, "played": 10}
 BACKINGS: list[tuple[dict[str, object], list[str]]] = [

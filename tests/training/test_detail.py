@@ -85,6 +85,7 @@ def test_a_map_has_the_photographs_proportions_and_shows_what_is_small(
     )
     assert good.patch_maps["all"].shape == (16, 32) and good.whole_map.shape == (8, 8)
     assert bad.image_score > good.image_score
+    assert bad.image_score >= bad.part_scores["fine"] and set(bad.report()["scores"]) > {"fine"}
     y, x = np.unravel_index(bad.patch_maps["all"].argmax(), (16, 32))
     assert abs(y - 8) <= 1 and 15 <= x <= 18
     again = list(predictor.predict_many([large(1024, 512, 99), missing(large(1024, 512, 99))], "board"))

@@ -45,6 +45,11 @@ def test_a_trained_checkpoint_tells_its_tail_and_its_figures(predictor: Predicto
     )
 
 
+def test_classes_of_as_many_images_are_counted_once(predictor: Predictor) -> None:
+    classes = tuple(replace(each, n_train=40) for each in predictor.card.classes)
+    assert said(replace(predictor.card, classes=classes)).startswith("**3 classes** with 40 training images each. ")
+
+
 def test_a_taught_checkpoint_tells_the_new_class_and_what_was_measured_of_it(taught: CheckpointCard) -> None:
     line = said(taught, CHANGES)
     assert line.startswith("**4 classes**: toy, taught **rings** (6 images). Measured on the photographs of rings: ")
