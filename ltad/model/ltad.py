@@ -222,7 +222,9 @@ def build_model(config: LTADConfig, foundation: FoundationModel, class_tokens: T
             layer_queries=r.layer_queries,
         ),
         memories=memories,
-        fine_memories=[m.like(len(class_tokens)) for m in memories if detail and m.layer == detail.layer],
+        fine_memories=[
+            m.like(len(class_tokens), is_settled=True) for m in memories if detail and m.layer == detail.layer
+        ],
         semantic=SemanticModule(
             patches.channels,
             foundation.joint_dim,

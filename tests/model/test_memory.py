@@ -9,7 +9,7 @@ from torch import Tensor
 from ltad.config import LTADConfig
 from ltad.foundation import FoundationModel
 from ltad.model.ltad import build_memories
-from ltad.model.memory import PatchMemory, nearest_distance, spread_out
+from ltad.model.memory import PatchMemory, nearest_distance, settled, spread_out
 from ltad.presets import default
 
 
@@ -43,6 +43,33 @@ def test_no_exemplar_is_chosen_twice_while_others_are_left(points: int, count: i
     cloud = torch.randn(points, 3, generator=torch.Generator().manual_seed(points))
     chosen = spread_out(cloud, count)
     assert len(chosen) == len(chosen.unique()) == min(points, count)
+
+
+def test_settled_exemplars_are_the_means_of_what_is_nearest_to_them(generator: torch.Generator) -> None:
+    points = torch.randn(3000, 8, generator=generator)
+    chosen = torch.cat([points[:50], points[:1]])  # one of them twice
+    nearest = torch.cdist(points, chosen).argmin(1)
+    moved = settled(points, chosen)
+    for number in nearest.unique().tolist():
+        torch.testing.assert_close(moved[number], points[nearest == number].mean(0), atol=1e-5, rtol=1e-5)
+    unused = [number for number in range(51) if number not in nearest]
+    assert len(unused) == 1 and torch.equal(moved[unused], chosen[unused])
+
+
+def test_how_far_usual_patches_are_hardly_depends_on_the_draw_of_settled_exemplars(generator: torch.Generator) -> None:
+    """As photographs have: a dense ground, and a few patches of everything else."""
+    ground, others = torch.randn(4000, 20, generator=generator), 8 * torch.randn(400, 20, generator=generator)
+    spreads = []
+    for settle in (False, True):
+        means = []
+        for _ in range(6):
+            some = torch.cat([part[torch.randperm(len(part), generator=generator)[::2]] for part in (ground, others)])
+            some = some[torch.randperm(len(some), generator=generator)]
+            chosen = some[spread_out(some, 60)]
+            exemplars = settled(some, chosen) if settle else chosen
+            means.append(nearest_distance(ground, exemplars).mean())
+        spreads.append(torch.stack(means).std())
+    assert spreads[1] < 0.3 * spreads[0]
 
 
 def test_the_fast_distance_is_the_distance() -> None:
