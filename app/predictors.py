@@ -24,8 +24,7 @@ logger = logging.getLogger(__name__)
 def order(card: CheckpointCard) -> tuple[bool, bool, float, str]:
     """Where a checkpoint stands in a list: real products first, then those seen whole, then the milder imbalance."""
     factor = re.search(r"\d+(\.\d+)?", card.data.imbalance)
-    finely = card.config.detail.times > 1
-    return card.data.is_rendered, finely, float(factor[0]) if factor else 1.0, card.name
+    return card.data.is_rendered, card.is_fine, float(factor[0]) if factor else 1.0, card.name
 
 
 class Predictors:

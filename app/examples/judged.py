@@ -53,7 +53,7 @@ def examples_for(card: CheckpointCard) -> list[Example]:
 
 def suits(example: Example, card: CheckpointCard) -> bool:
     """Whether a photograph has the pixels that a checkpoint looks at; of a stranger they do not matter."""
-    return example.class_name not in card.class_names or example.large == (card.config.detail.times > 1)
+    return example.class_name not in card.class_names or example.large == card.is_fine
 
 
 def judged_before(example: Example, card: CheckpointCard) -> dict[str, Any] | None:
@@ -77,7 +77,7 @@ def judge_all(predictors: Iterable[Predictor]) -> None:
     judged: dict[str, Any] = {}
     for predictor in predictors:
         card = predictor.card
-        said = {example: predictor.predict(example.path) for example in all_examples() if suits(example, card)}
+        said = said_by(predictor)
         kept: dict[str, Any] = {"sha256": card.sha256(), "lessons": choose_lessons(said)}
         if not judged:  # whose model is the first to be loaded
             shown = {
@@ -86,6 +86,11 @@ def judge_all(predictors: Iterable[Predictor]) -> None:
             kept["facts"] = {example.path.name: prediction_facts(prediction) for example, prediction in shown.items()}
         judged[card.name] = kept
     write_text(JUDGED, json.dumps(judged, separators=(",", ":")))
+
+
+def said_by(predictor: Predictor) -> dict[Example, Prediction]:
+    """What a checkpoint says of the examples that suit it."""
+    return {example: predictor.predict(example.path) for example in all_examples() if suits(example, predictor.card)}
 
 
 def choose_lessons(said: dict[Example, Prediction]) -> dict[str, str]:

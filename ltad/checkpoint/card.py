@@ -116,11 +116,16 @@ class CheckpointCard:
         return tuple(c.name for c in self.classes)
 
     @property
+    def is_fine(self) -> bool:
+        """Whether photographs are seen finely, beside their whole frame."""
+        return self.config.detail.times > 1
+
+    @property
     def detail(self) -> str:
         """How finely photographs are seen, and what that costs, in words."""
-        times = self.config.detail.times
-        if times == 1:
+        if not self.is_fine:
             return "1: the whole frame"
+        times = self.config.detail.times
         pixels = times * self.foundation.image_size
         return (
             f"{times}: the whole frame, and {pixels} pixels of the shorter side; {times**2 + 1} times the time or more"

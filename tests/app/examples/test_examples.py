@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.examples.gallery import caption
-from app.examples.judged import JUDGED, LESSONS, choose_lessons, examples_for, suits
-from app.examples.pictures import ASSETS, all_examples, example_at
+from app.examples.judged import JUDGED, LESSONS, choose_lessons, examples_for, said_by
+from app.examples.pictures import ASSETS, example_at
 from app.predictors import Predictors
 from ltad.inspection.predictor import Predictor
 
@@ -38,9 +38,10 @@ def test_the_first_examples_teach_what_a_verdict_can_be(name: str) -> None:
 
 def test_the_choice_of_the_first_examples_can_be_made_again() -> None:
     predictor = Predictor.from_checkpoint("industrial-natural")
-    own = [example for example in all_examples() if suits(example, predictor.card)]
-    said = {example: predictor.predict(example.path) for example in own}
-    assert choose_lessons(said) == json.loads(JUDGED.read_text(encoding="utf-8"))["industrial-natural"]["lessons"]
+    assert (
+        choose_lessons(said_by(predictor))
+        == json.loads(JUDGED.read_text(encoding="utf-8"))["industrial-natural"]["lessons"]
+    )
 
 
 def test_real_products_come_first() -> None:
