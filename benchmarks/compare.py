@@ -175,7 +175,7 @@ def compare(
     }
     features = encode_samples(dataset.train, dataset.class_names, encoder, progress)
     for rival in build_rivals(checkpoint.card, encoder, features, progress):
-        measured = dataset if rival.localises else _without_masks(dataset)
+        measured = dataset if rival.localises else without_masks(dataset)
         table = measure(measured, cast(Predictor, rival), progress, changed=changed)
         for row in (*table["classes"].values(), *table["mean"].values()):
             row["class_accuracy"] = None  # it was told the class
@@ -205,7 +205,7 @@ def entry(table: dict[str, Any], seconds: float, size: int) -> dict[str, Any]:
     return {"mean": table["mean"], "classes": table["classes"], "seconds": round(seconds, 1), "bytes": size}
 
 
-def _without_masks(dataset: Dataset) -> Dataset:
+def without_masks(dataset: Dataset) -> Dataset:
     """The data set with nothing to localise."""
     return replace(dataset, test=tuple(replace(sample, read_mask=None) for sample in dataset.test))
 

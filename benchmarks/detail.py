@@ -3,10 +3,11 @@
 ``python -m benchmarks.detail --data DIR [--details 1 2 4] [--seeds 0 1 2] --output FILE``
 
 A seed draws ``SHARE`` of each class's training images. On these a checkpoint of each detail is trained; it predicts the
-class of a test photograph. The k-NN is told it, and sees the whole frame squeezed to a square, that of the tower and
-one of twice its side, and the photograph in tiles of the tower's size, each an image of its own, as is usual. Pixels
-are measured at the same size for all. Found: at a threshold that the good test photographs set, at 5 % of false alarms.
-FILE is written after every method, and ``--resume`` goes on with it; ``--table FILE`` prints it.
+class of a test photograph, and what it sees finely is measured alone, too. The k-NN is told the class, and sees the
+whole frame squeezed to a square, that of the tower and one of twice its side, and the photograph in tiles of the
+tower's size, each an image of its own, as is usual. Pixels are measured at the same size for all. Found: at a threshold
+that the good test photographs set, at 5 % of false alarms. FILE is written after every method, and ``--resume`` goes on
+with it; ``--table FILE`` prints it.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from benchmarks import command
-from benchmarks.compare import describe_run, describe_split, finished_runs, train_ltad
+from benchmarks.compare import describe_run, describe_split, finished_runs, train_ltad, without_masks
 from benchmarks.detectors import CANDIDATES, NEIGHBOURHOOD
 from benchmarks.tables import markdown
 from ltad.commands.progress import Bars
@@ -37,9 +38,10 @@ from ltad.evaluation.scored import ScoredClass
 from ltad.evaluation.table import evaluate
 from ltad.files import write_text
 from ltad.foundation import FoundationModel, load_foundation
-from ltad.foundation.features import Encoder
+from ltad.foundation.features import Encoder, Views
 from ltad.foundation.store import FeatureFolder
-from ltad.inspection.predictor import Predictor
+from ltad.inspection.predictor import Predictor, ScoredBatch
+from ltad.judging.scoring import FINE
 from ltad.machine import settle
 from ltad.model.memory import nearest_distance, spread_out
 from ltad.photos.frame import fine_size, map_to_image, measured_size, resize_mask, to_bytes
@@ -92,9 +94,22 @@ def run(options: argparse.Namespace) -> None:
                     own = replace(config.override(f"detail.times={times}"), seed=seed)
                     encoder, where = Encoder(foundation, store), Path(folder, f"{seed}-{times}")
                     checkpoint, seconds, _ = train_ltad(drawn, encoder, own, card, bars, where)
+                    if checkpoint.card.is_fine:
+                        alone = FineAlone(foundation, checkpoint, store)
+                        table = evaluate(without_masks(drawn), alone, auto=True, progress=bars)
+                        keep(seed, f"{name}: the fine view alone", table["classes"], seconds)
                     table = evaluate(drawn, Predictor(foundation, checkpoint, store), auto=True, progress=bars)
                     keep(seed, name, table["classes"], seconds)
     bars.close()
+
+
+class FineAlone(Predictor):
+    """A checkpoint whose images score what is seen of them finely, for beside: of places it tells nothing else."""
+
+    def predict_views(self, views: Views, class_ids: Tensor | None = None) -> ScoredBatch:
+        """Score B images as the given classes (B,), or as the nearest ones."""
+        scored = super().predict_views(views, class_ids)
+        return scored._replace(image_scores=scored.part_scores[FINE])
 
 
 def draw(dataset: Dataset, seed: int) -> Dataset:
