@@ -5,7 +5,7 @@
 ``--levers`` measures what might have been better than the default, one change at a time.
 
 Every row is trained and measured anew, with the class given, from features that are encoded once. FILE is written after
-every row, and ``--table FILE`` prints it.
+every row, ``--resume`` goes on with it, and ``--table FILE`` prints it.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks import command, tables
 from benchmarks.compare import describe_run, describe_split, entry, train_ltad
@@ -90,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_tail(parser)
     command.add_seeds(parser, "of the split and the training")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=[*ROWS, *LEVERS], metavar="ROW")
+    command.add_resume(parser)
     parser.add_argument("--levers", dest="rows", action="store_const", const=list(LEVERS), help="what else was tried")
     options = parser.parse_args(arguments)
     with command.plainly("ablation"):
@@ -101,20 +101,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     dataset, bars, foundation = open_dataset(*options.data), Bars(), load_foundation(device=options.device)
-    header = describe_run(dataset, options.order, foundation, default())
+    header = describe_run(dataset, options.order, foundation, default().override(*options.settings))
+    runs = command.finished(options.output, header) if options.resume else []
     dataset = shrink(dataset, foundation.fingerprint.image_size)
     splits = {seed: long_tail(dataset, options.imbalance, options.order, seed) for seed in options.seeds}
     encoder = encode_once(foundation, splits.values(), bars)
-    runs: list[dict[str, Any]] = []
     for seed, split in splits.items():
         card = describe_split(split, options.imbalance, options.order, "python -m benchmarks.ablation")
-        runs.append({"imbalance": options.imbalance, "seed": seed, "split_hash": card.split_hash, "methods": {}})
+        made = {"imbalance": options.imbalance, "seed": seed, "split_hash": card.split_hash}
+        run = next((each for each in runs if made.items() <= each.items()), None)
+        if run is None:
+            run = made | {"methods": {}}
+            runs.append(run)
         for row in options.rows:
+            if row in run["methods"]:
+                continue
             config = settings_of(row).override(f"seed={seed}", *options.settings)
             with TemporaryDirectory() as folder:
                 checkpoint, seconds, size = train_ltad(split, encoder, config, card, bars, Path(folder, "ltad"))
             table = evaluate(split, Predictor(foundation, checkpoint, encoder.store), progress=bars)
-            runs[-1]["methods"][row] = entry(table, seconds, size)
+            run["methods"][row] = entry(table, seconds, size)
             write_text(options.output, json.dumps({"header": header, "runs": runs}, indent=1))
     bars.close()
     print(tables.means({"header": header, "runs": runs}))

@@ -37,6 +37,11 @@ def add_tail(options: argparse.ArgumentParser, *, several: bool = False) -> None
     options.add_argument("--order", default="alphabetical", choices=ORDERS, help="which class comes first")
 
 
+def add_resume(options: argparse.ArgumentParser) -> None:
+    """Whether an interrupted run goes on."""
+    options.add_argument("--resume", action="store_true", help="keep what FILE has of the same run")
+
+
 def add_seeds(options: argparse.ArgumentParser, what: str) -> None:
     """How often everything is done."""
     options.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N", help=what)
@@ -45,6 +50,19 @@ def add_seeds(options: argparse.ArgumentParser, what: str) -> None:
 def written(path: Path) -> dict[str, Any]:
     """What a run wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def finished(path: Path, header: dict[str, Any], kept: str = "runs") -> list[dict[str, Any]]:
+    """What a file keeps of the same run, of this header, to go on with; nothing where there is no file."""
+    if not path.exists():
+        return []
+    results = written(path)
+    other = [key for key, value in header.items() if results["header"].get(key) != value]
+    if other:
+        raise ValueError(
+            f"“{path}” was made with other {', '.join(other)}: give another --output or leave out --resume"
+        )
+    return results[kept]
 
 
 def carry_out(

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", default="default", choices=tuple(PRESETS), help="all settings at once")
     again = "measure the same images once more, each mildly changed as another camera or program would"
     parser.add_argument("--harmless", action="store_true", help=again)
-    parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same comparison")
+    command.add_resume(parser)
     parser.add_argument("--per-class", action="store_true", help="with --table: a row for every class")
     parser.add_argument("--figure", type=Path, metavar="PICTURE", help="with --table: draw it, too")
     return parser
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace, words: str) -> None:
         long_tail_counts(dataset.train_counts, imbalance, options.order)  # an unknown one is refused before hours
     foundation = load_foundation(options.foundation, options.device)
     header = describe_run(dataset, options.order, foundation, config) | {"harmless": options.harmless}
-    runs = finished_runs(options.output, header) if options.resume else []
+    runs = command.finished(options.output, header) if options.resume else []
     done = {(run["imbalance"], run["seed"]) for run in runs}
     wanted = [(i, seed) for i in options.imbalance for seed in options.seeds if (i, seed) not in done]
     size = foundation.fingerprint.image_size
@@ -128,19 +128,6 @@ def describe_split(split: Dataset, imbalance: str, order: str, command: str) -> 
         licence=split.licence,
         command=command,
     )
-
-
-def finished_runs(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs that a file has of the same comparison; none where there is no file."""
-    if not path.exists():
-        return []
-    results = json.loads(path.read_text(encoding="utf-8"))
-    other = [key for key, value in header.items() if results["header"].get(key) != value]
-    if other:
-        raise ValueError(
-            f"“{path}” was made with other {', '.join(other)}: give another --output or leave out --resume"
-        )
-    return results["runs"]
 
 
 def train_ltad(

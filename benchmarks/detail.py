@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from benchmarks import command
-from benchmarks.compare import describe_run, describe_split, finished_runs, train_ltad, without_masks
+from benchmarks.compare import describe_run, describe_split, train_ltad, without_masks
 from benchmarks.detectors import CANDIDATES, NEIGHBOURHOOD
 from benchmarks.tables import markdown
 from ltad.commands.progress import Bars
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     config, foundation, bars = default().override(*options.settings), load_foundation(device=options.device), Bars()
     dataset = open_dataset(*options.data)
     header = describe_run(dataset, "alphabetical", foundation, config) | {"share": SHARE}
-    runs = finished_runs(options.output, header) if options.resume else []
+    runs = command.finished(options.output, header) if options.resume else []
     done = {(each["seed"], each["method"]) for each in runs}
 
     def keep(seed: int, method: str, classes: dict[str, dict[str, Any]], seconds: float) -> None:
@@ -241,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = command.parser("detail", "What a finer look finds in large photographs.", "detail.json")
     command.add_seeds(parser, "of the training images and the training")
     parser.add_argument("--details", nargs="+", default=["1", "2", "4"], choices=("1", "2", "4"))
-    parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same run")
+    command.add_resume(parser)
     parser.add_argument("--per-class", action="store_true", help="with --table: every class")
     options = parser.parse_args(arguments)
     settle()

@@ -24,7 +24,7 @@ from typing import Any, cast
 import torch
 
 from benchmarks import command
-from benchmarks.compare import describe_run, describe_split, entry, finished_runs, train_ltad
+from benchmarks.compare import describe_run, describe_split, entry, train_ltad
 from benchmarks.detectors import PatchKNN
 from benchmarks.images import encode_once, shrink
 from benchmarks.rivals import Rival, held_out_maps
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="to leave out, one after the other; all of them")
     parser.add_argument("--images", nargs="+", type=int, default=[5, 20], metavar="N", help="of the class, to learn it")
     parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, metavar="M", help="of adaptation")
-    parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same run")
+    command.add_resume(parser)
     options = parser.parse_args(arguments)
     with command.plainly("leave_one_out"):
         if options.table:
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace, words: str) -> None:
     config = default().override(*options.settings)
     dataset, bars, foundation = open_dataset(*options.data), Bars(), load_foundation(device=options.device)
     header = describe_run(dataset, "alphabetical", foundation, config) | {"minutes": options.minutes}
-    runs = finished_runs(options.output, header) if options.resume else []
+    runs = command.finished(options.output, header) if options.resume else []
     done = {(run["class"], run["images"], run["seed"]) for run in runs}
     dataset = shrink(dataset, foundation.fingerprint.image_size)
     encoder = encode_once(foundation, [dataset], bars)

@@ -199,7 +199,7 @@ def run(options: argparse.Namespace) -> None:
     split = long_tail(open_dataset(*options.data), options.imbalance, options.order)
     header = {"data": split.name, "imbalance": options.imbalance, "order": options.order, "steps": options.steps}
     header |= {"on": in_words(foundation.device), "config": default().override(*options.settings).to_dict()}
-    rows = _finished(options.output, header) if options.resume else []
+    rows = command.finished(options.output, header, "rows") if options.resume else []
     encoder, size = Encoder(foundation), foundation.fingerprint.image_size
     train = encode_samples(split.train, split.class_names, encoder, bars)
     tested = Tested(
@@ -234,16 +234,6 @@ def means(classes: Mapping[str, dict[str, float | None]], tail: Collection[str])
             known = [value for name in names if (value := classes[name][reading]) is not None]
             found[group][reading] = float(np.mean(known)) if known else None
     return found
-
-
-def _finished(path: Path, header: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that a file has of the same curves."""
-    if not path.exists():
-        return []
-    results = command.written(path)
-    if results["header"] != header:
-        raise ValueError(f"“{path}” holds other curves: give another --output or leave out --resume")
-    return results["rows"]
 
 
 def _mask(split: Dataset, index: int, size: int) -> np.ndarray | None:
@@ -303,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_tail(parser)
     parser.add_argument("--steps", type=int, nargs="+", default=[250, 500, 1000, 2000, 4000, 8000], metavar="N")
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES, metavar="NAME")
-    parser.add_argument("--resume", action="store_true", help="keep what FILE has of the same curves")
+    command.add_resume(parser)
     parser.add_argument("--figure", type=Path, metavar="PICTURE", help="draw the curves, too")
     options = parser.parse_args(arguments)
     settle()

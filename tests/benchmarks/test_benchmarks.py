@@ -238,17 +238,25 @@ def test_every_row_of_the_ablation_is_a_setting_of_its_own() -> None:
     assert all(a != b for i, a in enumerate(made) for b in made[:i])
 
 
-def test_the_ablation_measures_its_rows(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_ablation_measures_its_rows_and_goes_on_where_it_was_left(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     data, settings = command[command.index("--data") + 1], [word for word in command if word.startswith("--set=")]
     output = output_of(command).with_name("ablation.json")
     rows = ["memory only", "+ views: the default"]
-    ablation.main(["--data", data, "--rows", *rows, *settings, "--output", str(output)])
+    words = ["--data", data, *settings, "--output", str(output), "--resume"]
+    ablation.main([*words, "--rows", rows[0]])
+    (first,) = json.loads(output.read_text())["runs"]
+    ablation.main([*words, "--rows", *rows])
     (run,) = json.loads(output.read_text())["runs"]
-    assert list(run["methods"]) == rows
+    assert list(run["methods"]) == rows and run["methods"][rows[0]] == first["methods"][rows[0]]
+    with pytest.raises(SystemExit, match="other config"):
+        ablation.main([*words, "--set", "phase2.steps=3"])
     assert run["methods"]["memory only"]["mean"] != run["methods"]["+ views: the default"]["mean"]
+    capsys.readouterr()
     ablation.main(["--table", str(output)])
     printed = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("| memory only |") for line in printed) == 4  # in two tables each time
+    assert sum(line.startswith("| memory only |") for line in printed) == 2  # in two tables
     assert not any("changed" in line for line in printed)  # what was not measured has no columns
 
 

@@ -56,5 +56,5 @@ def test_every_recipe_learns_and_is_told_once(
     recipes.main(["--table", str(output), "--figure", str(picture)])
     assert capsys.readouterr().out.count("| Muon |") == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(SystemExit, match="holds other curves"):
+    with pytest.raises(SystemExit, match="was made with other config"):
         recipes.main([*asked[:-1], "--resume", "--set", "seed=1"])
