@@ -22,7 +22,7 @@ DIGITS = 5  # of a score, wherever it is kept, told or compared, so that all who
 BORDERLINE = 2.0  # our choice: up to this many times the false-alarm rate a p-value is borderline
 ENOUGH = 60  # our choice: images that speak for their class alone; the list of fewer is filled up to as many
 SEVERAL = 3  # our choice: classes that must have played as few images, where so many played at all
-CHANGED = 3.0  # our choice: how many times the rate may pass a threshold after harmless change; see RESULTS
+CHANGED = 1.5  # our choice: how many times the rate may pass a threshold after harmless change; benchmarks.caution
 FEW = 3  # images: with so few nothing is promised, but what was seen in rehearsal is told
 FAMILIARITY_COUNTS = 2.0  # our choice: what is usual in other classes counts as much as a class's own two images
 
@@ -133,12 +133,14 @@ class Calibration:
     """What normal images that no model had seen are like, by class, and what was seen in rehearsal, by size.
 
     reach: how much less familiar than its class usually is an image of it may be, in the unit of ``FAMILIAR_BY``.
+    tolerated: how many times the rate may pass a threshold after harmless change.
     """
 
     classes: Mapping[str, HeldOut]
     rehearsals: Mapping[int, Rehearsal] = field(default_factory=dict)
     reach: float = 2.0
     familiar_by: str = FAMILIAR_BY[0]
+    tolerated: float = CHANGED
 
     def with_held_out(self, more: Mapping[str, HeldOut]) -> Self:
         """The calibration with held-out figures of some classes beside those that it has."""
@@ -177,7 +179,7 @@ class Calibration:
             everywhere = [score for each in self.classes.values() for score in each.scores]
             missing = min(ENOUGH, len(everywhere)) - images
             scores = [*own, *(points(everywhere, missing) if missing > 0 else ())]
-        rounded = sorted(round(float(score), DIGITS) for score in _raised(sorted(scores), changed))
+        rounded = sorted(round(float(score), DIGITS) for score in _raised(sorted(scores), changed, self.tolerated))
         return Normals(tuple(rounded), len(rounded), images, played)
 
     def _played(self, images: int) -> int | None:
@@ -244,15 +246,15 @@ class Calibration:
         )
 
 
-def _raised(scores: list[float], changed: list[float]) -> list[float]:
-    """Scores (ascending) as high as changed images want it: of these, ``CHANGED`` times as many may lie above at most.
+def _raised(scores: list[float], changed: list[float], tolerated: float) -> list[float]:
+    """Scores (ascending) as high as changed images want it: of these, so many times as many may lie above at most.
 
     Changed images that are too few to promise that at the smallest rate raise nothing. Most scores stay; but of a class
     whose patches are nervous, such as brushed metal, nearly all good parts would be defects after a change that nobody
     sees.
     """
     after = Normals(tuple(sorted(changed)), len(changed), len(changed))
-    rates = [min(1.0, CHANGED * above / (len(scores) + 1)) for above in range(len(scores), 0, -1)]
+    rates = [min(1.0, tolerated * above / (len(scores) + 1)) for above in range(len(scores), 0, -1)]
     if not (scores and changed) or rates[-1] < after.smallest_rate:
         return scores
     return [max(score, after.threshold(rate)) for score, rate in zip(scores, rates, strict=True)]
