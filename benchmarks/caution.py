@@ -10,7 +10,7 @@ own rate. Only how many times that rate may pass a threshold after harmless chan
 import argparse
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -22,19 +22,19 @@ from PIL import Image
 
 from benchmarks import command
 from benchmarks.tables import markdown
+from ltad.checkpoint.card import CheckpointCard
 from ltad.checkpoint.folder import checkpoint_folders, read_card
-from ltad.commands.progress import Bars
 from ltad.data import Sample
 from ltad.data.demo import demo_dataset
 from ltad.data.sources import DEMO
 from ltad.evaluation.metrics import share
 from ltad.files import write_text
 from ltad.foundation import load_foundation
-from ltad.foundation.features import ENCODE_BATCH, Store
+from ltad.foundation.features import ENCODE_BATCH, Row
 from ltad.inspection.predictor import Predictor
 from ltad.machine import AUTO, DEVICES, settle
 from ltad.photos.harmless import changed
-from ltad.progress import Stage
+from ltad.presets import default
 from ltad.words import percent
 
 TAKEN, TESTED, BEYOND = 200, 6, 5  # of a class and of a kind of defect: for training, in the test set, and beyond it
@@ -56,58 +56,56 @@ def unseen() -> tuple[list[Sample], list[Sample]]:
     return good, [sample for sample in every.test if sample.label and number(sample) > TESTED]
 
 
-def scores(samples: Sequence[Sample], read: Read, predictor: Predictor) -> Iterator[float]:
-    """What a checkpoint scores parts as their class."""
+def after_change(sample: Sample) -> Image.Image:
+    """A part as a training changes it, too."""
+    strengths = default().harmless.of_class(sample.class_name)
+    return changed(sample.read(), strengths, np.random.default_rng(zlib.crc32(sample.name.encode())))
+
+
+def as_it_is(sample: Sample) -> Image.Image:
+    """A part as it was rendered."""
+    return sample.read()
+
+
+def scores(samples: Sequence[Sample], read: Read, predictors: Mapping[str, Predictor]) -> dict[str, list[float]]:
+    """What each checkpoint scores parts as their class; a part is rendered once."""
+    found: dict[str, list[float]] = {name: [] for name in predictors}
     for start in range(0, len(samples), ENCODE_BATCH):
         some = samples[start : start + ENCODE_BATCH]
-        given = torch.tensor([predictor.card.class_id(sample.class_name) for sample in some])
-        yield from predictor.predict_views(
-            predictor.encoder.views([read(sample) for sample in some]), given
-        ).image_scores.tolist()
+        pictures = [read(sample) for sample in some]
+        for name, predictor in predictors.items():
+            given = torch.tensor([predictor.card.class_id(sample.class_name) for sample in some])
+            found[name] += predictor.predict_views(predictor.encoder.views(pictures), given).image_scores.tolist()
+    return found
 
 
-def measure(good: Sequence[Sample], defective: Sequence[Sample], predictor: Predictor) -> dict[float, dict[str, float]]:
-    """What a checkpoint flags and finds, the mean over classes, for each of ``TOLERATED``."""
-    card = predictor.card
-
-    def after(sample: Sample) -> Image.Image:
-        strengths = card.config.harmless.of_class(sample.class_name)
-        return changed(sample.read(), strengths, np.random.default_rng(zlib.crc32(sample.name.encode())))
-
-    def as_it_is(sample: Sample) -> Image.Image:
-        return sample.read()
-
-    def by_class(samples: Sequence[Sample], read: Read) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = {}
-        for sample, score in zip(samples, scores(samples, read, predictor), strict=True):
-            found.setdefault(sample.class_name, []).append(score)
-        return found
-
-    seen = [by_class(parts, read) for parts in (good, defective) for read in (as_it_is, after)]  # as FIGURES
-    rate, measured = card.config.calibration.false_alarm_rate, {}
-    for times in TOLERATED:
-        calibration = replace(card.calibration, tolerated=times)
-        measured[times] = {
-            figure: fmean(
-                share([calibration.judge(score, name, rate).verdict == "defect" for score in own])
-                for name, own in classes.items()
-            )
-            for figure, classes in zip(FIGURES, seen, strict=True)
-        }
-    return measured
+def shares(card: CheckpointCard, samples: Sequence[Sample], scored: Sequence[float], times: float) -> float:
+    """How many parts a checkpoint takes for defects, the mean over classes, where so much is tolerated."""
+    calibration, rate = replace(card.calibration, tolerated=times), card.config.calibration.false_alarm_rate
+    flagged: dict[str, list[bool]] = {}
+    for sample, score in zip(samples, scored, strict=True):
+        verdict = calibration.judge(score, sample.class_name, rate).verdict
+        flagged.setdefault(sample.class_name, []).append(verdict == "defect")
+    return fmean(share(own) for own in flagged.values())
 
 
 def run(names: Sequence[str], device: str) -> dict[str, Any]:
-    """Measure every checkpoint of the demo factory; its foundation model sees each picture once."""
-    foundation, bars = load_foundation(device=device), Bars()
+    """Measure every checkpoint of the demo factory; their foundation model sees each picture once."""
+    foundation, store = load_foundation(device=device), dict[str, Row]()
+    predictors = {name: Predictor.from_checkpoint(name, foundation, store) for name in names}
     good, defective = unseen()
-    store: Store = {}
-    found: dict[str, Any] = {}
-    for name in names:
-        predictor = Predictor.from_checkpoint(name, foundation, store)
-        found[predictor.card.name] = list(measure(good, defective, predictor).values())
-        bars(Stage("caution"), len(found), len(names))
-    bars.close()
+    parts = [(samples, read) for samples in (good, defective) for read in (as_it_is, after_change)]  # as FIGURES
+    seen = [(samples, scores(samples, read, predictors)) for samples, read in parts]
+    found = {
+        predictor.card.name: [
+            {
+                figure: shares(predictor.card, samples, scored[name], times)
+                for figure, (samples, scored) in zip(FIGURES, seen, strict=True)
+            }
+            for times in TOLERATED
+        ]
+        for name, predictor in predictors.items()
+    }
     return {"tolerated": [str(times) for times in TOLERATED], "checkpoints": found}
 
 
