@@ -2,9 +2,10 @@
 
 ``python -m benchmarks.caution [CHECKPOINT ...] --output FILE``
 
-Parts of the demo factory beyond those that a training takes, ``GOOD`` of each class as they are and changed as a
-training changes them, in ``DRAWS`` draws, and defective ones beyond those of the test set, are scored as their class, at each checkpoint's
-own rate. Only how many times that rate may pass a threshold after harmless change differs. ``--table FILE`` prints it.
+Parts of the demo factory beyond those that a training takes, ``GOOD`` of each class, as they are and changed as a
+training changes them, in ``DRAWS`` draws, and defective ones beyond those of the test set, are scored as their class,
+at each checkpoint's own rate. Only how many times that rate may pass a threshold after harmless change differs.
+``--table FILE`` prints it.
 """
 
 import argparse
