@@ -13,8 +13,10 @@ def test_more_caution_flags_and_finds_no_more(
 ) -> None:
     monkeypatch.setattr(caution, "GOOD", 2)
     monkeypatch.setattr(caution, "BEYOND", 1)
+    monkeypatch.setattr(caution, "DRAWS", 1)
     good, defective = caution.unseen()
     assert len(good) == 24 and {sample.class_name for sample in good} == {sample.class_name for sample in defective}
+    monkeypatch.setattr(caution, "unseen", lambda: (good, defective[::4]))
     output = tmp_path / "caution.json"
     caution.main(["demo-exp100", "--output", str(output)])
     printed = capsys.readouterr().out

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
 
 from app.choices import checkpoint_choices
 from app.errors import told_plainly
@@ -226,7 +227,8 @@ def build(
         after = [gr.skip()] * (3 + len(pickers))
         if is_done:
             gallery = [(small_picture(path, THUMB), kind) for path, kind in jobs.photographs(job_id)[:SHOWN]]
-            archive = gr.DownloadButton(value=str(jobs.archive(job_id)))
+            served = save_file_to_cache(jobs.archive(job_id), download.GRADIO_CACHE)  # from elsewhere nothing is
+            archive = gr.DownloadButton(value=served)
             told = promise(predictors.card(job.name), job.class_name)
             after = [changes_card(jobs.changes(job_id), told), gallery, archive, *pickers_with(ids)]
         return [
