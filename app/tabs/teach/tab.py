@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
 import gradio as gr
-from gradio.processing_utils import save_file_to_cache
 
+from app.answers import in_the_cache
 from app.choices import checkpoint_choices
 from app.errors import told_plainly
 from app.fields import checked, needed
@@ -227,8 +227,7 @@ def build(
         after = [gr.skip()] * (3 + len(pickers))
         if is_done:
             gallery = [(small_picture(path, THUMB), kind) for path, kind in jobs.photographs(job_id)[:SHOWN]]
-            served = save_file_to_cache(jobs.archive(job_id), download.GRADIO_CACHE)  # from elsewhere nothing is
-            archive = gr.DownloadButton(value=served)
+            archive = gr.DownloadButton(value=in_the_cache(jobs.archive(job_id), download.GRADIO_CACHE))
             told = promise(predictors.card(job.name), job.class_name)
             after = [changes_card(jobs.changes(job_id), told), gallery, archive, *pickers_with(ids)]
         return [
@@ -260,7 +259,8 @@ def build(
     @told_plainly
     def use_it(job_id: str) -> list[Any]:
         path, _ = jobs.photographs(job_id)[0]
-        return [gr.Dropdown(value=jobs.get(job_id).name), gr.Tabs(selected="inspect"), str(path)]
+        shown = in_the_cache(path, download.GRADIO_CACHE)
+        return [gr.Dropdown(value=jobs.get(job_id).name), gr.Tabs(selected="inspect"), shown]
 
     @told_plainly
     def share(job_id: str, repository: str, token: str, private: bool) -> list[str]:
