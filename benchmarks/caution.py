@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 
 from benchmarks import command
+from benchmarks.harmless import open_predictors
 from benchmarks.tables import markdown
 from ltad.checkpoint.card import CheckpointCard
 from ltad.checkpoint.folder import checkpoint_folders, read_card
@@ -31,8 +32,7 @@ from ltad.data.demo import demo_dataset
 from ltad.data.sources import DEMO
 from ltad.evaluation.metrics import share
 from ltad.files import write_text
-from ltad.foundation import load_foundation
-from ltad.foundation.features import ENCODE_BATCH, Row
+from ltad.foundation.features import ENCODE_BATCH
 from ltad.inspection.predictor import Predictor
 from ltad.machine import AUTO, DEVICES, settle
 from ltad.photos.harmless import changed
@@ -92,16 +92,18 @@ def shares(card: CheckpointCard, samples: Sequence[Sample], scored: Sequence[flo
     return fmean(share(own) for own in flagged.values())
 
 
-def run(names: Sequence[str], device: str) -> dict[str, Any]:
+def run(options: argparse.Namespace) -> None:
     """Measure every checkpoint of the demo factory; their foundation model sees each picture once."""
-    foundation, store = load_foundation(device=device), dict[str, Row]()
-    predictors = {name: Predictor.from_checkpoint(name, foundation, store) for name in names}
+    names = options.checkpoints or [
+        str(folder) for folder in checkpoint_folders() if read_card(folder).data.base == DEMO
+    ]
+    predictors = open_predictors(names, options.device, {})
     good, defective = unseen()
     reads = ([as_it_is], [partial(after_change, draw) for draw in range(DRAWS)])
     parts = [(samples, several) for samples in (good, defective) for several in reads]  # as FIGURES
     seen = [(samples, [scores(samples, read, predictors) for read in several]) for samples, several in parts]
     found = {
-        predictor.card.name: [
+        name: [
             {
                 figure: fmean(shares(predictor.card, samples, scored[name], times) for scored in several)
                 for figure, (samples, several) in zip(FIGURES, seen, strict=True)
@@ -110,7 +112,8 @@ def run(names: Sequence[str], device: str) -> dict[str, Any]:
         ]
         for name, predictor in predictors.items()
     }
-    return {"tolerated": [str(times) for times in TOLERATED], "checkpoints": found}
+    results = {"tolerated": [str(times) for times in TOLERATED], "checkpoints": found}
+    write_text(options.output, json.dumps(results, indent=1))
 
 
 def table(results: Mapping[str, Any]) -> str:
@@ -136,13 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what a run wrote")
     options = parser.parse_args(arguments)
     settle()
-    with command.plainly("caution"):
-        if not options.table:
-            names = options.checkpoints or [
-                str(folder) for folder in checkpoint_folders() if read_card(folder).data.base == DEMO
-            ]
-            write_text(options.output, json.dumps(run(names, options.device), indent=1))
-        print(table(command.written(options.table or options.output)))
+    command.carry_out("caution", options, run, table)
 
 
 if __name__ == "__main__":

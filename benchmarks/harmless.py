@@ -31,6 +31,7 @@ from ltad.evaluation.metrics import share
 from ltad.evaluation.scored import decide
 from ltad.files import write_text
 from ltad.foundation import FoundationModel, ImageFeatures, load_foundation
+from ltad.foundation.features import Store
 from ltad.inspection.predictor import Predictor
 from ltad.progress import Progress, Stage
 from ltad.words import percent
@@ -80,7 +81,7 @@ def flag(
     return found
 
 
-def open_predictors(words: Sequence[str], device: str) -> dict[str, Predictor]:
+def open_predictors(words: Sequence[str], device: str, store: Store | None = None) -> dict[str, Predictor]:
     """Every checkpoint under its name, or where two have the same, as it was given; they share foundation models."""
     cards = [read_card(find_checkpoint(word)) for word in words]
     names = [card.name for card in cards]
@@ -89,7 +90,7 @@ def open_predictors(words: Sequence[str], device: str) -> dict[str, Predictor]:
         if card.foundation.name not in towers:
             towers[card.foundation.name] = load_foundation(card.foundation.name, device)
     return {
-        name if names.count(name) == 1 else word: Predictor.from_checkpoint(word, towers[card.foundation.name])
+        name if names.count(name) == 1 else word: Predictor.from_checkpoint(word, towers[card.foundation.name], store)
         for word, name, card in zip(words, names, cards, strict=True)
     }
 

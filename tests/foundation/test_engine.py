@@ -211,7 +211,8 @@ def verdicts(foundation: FoundationModel) -> Iterator[tuple[str, list[tuple[str,
 
 def test_the_verdicts_of_all_shipped_checkpoints_are_those_of_the_eager_tower(verdicts: list) -> None:
     assert len(verdicts) == 10
-    assert sum(len(by_engine) for _, by_engine, _ in verdicts) > 100
+    few = [name for name, by_engine, _ in verdicts if len(by_engine) < 8]
+    assert sorted(few) == ["demo-detail", "industrial-detail"] and all(by_engine for _, by_engine, _ in verdicts)
     for name, by_engine, by_torch in verdicts:
         assert [said for said, _ in by_engine] == [said for said, _ in by_torch], name
         assert max(abs(a - b) for (_, a), (_, b) in zip(by_engine, by_torch, strict=True)) < 1e-4, name
