@@ -163,17 +163,14 @@ def measure(
     maximum = torch.cat([avg_pool2d(each, POOL, stride=1).flatten(1).amax(1) for each in pixels])
     smoothed, usual = (smooth(rows.unflatten(1, grid), sigma).flatten(1) for rows in (raw, usual))
     ids, measured = tested.features.class_ids, {}
-    sums = {k: MapSums.of(usual[train.class_ids == k][:, None]) for k in train.class_ids.unique().tolist()}
-    pooled = pooled_spread(list(sums.values()))
+    by_place = placed(smoothed, ids, usual, train.class_ids)
     for class_id in ids.unique().tolist():
         rows = (ids == class_id).nonzero()[:, 0]
-        mean, std = place_statistics(sums[class_id], pooled)
-        placed = (smoothed[rows] - mean[0]) / std[0]
         top = config.scoring.top_fraction
         scores = {
             "maximum": maximum[rows],
             "highest": image_scores(smoothed[rows], top),
-            "place": image_scores(placed, top),
+            "place": image_scores(by_place[rows], top),
         }
         labels = tested.labels[rows.numpy()]
         row: dict[str, float | None] = dict.fromkeys(READINGS)
@@ -182,10 +179,21 @@ def measure(
         known = [i for i, index in enumerate(rows.tolist()) if tested.masks[index] is not None]
         masks = [mask for index in rows.tolist() if (mask := tested.masks[index]) is not None]
         if any(mask.any() for mask in masks):
-            maps = _on_pixels(placed[known].unflatten(1, grid), size)[:, 0].numpy()
+            maps = _on_pixels(by_place[rows[known]].unflatten(1, grid), size)[:, 0].numpy()
             row["pixel"] = pixel_auroc(masks, list(maps))
         measured[class_id] = row
     return measured
+
+
+def placed(maps: Tensor, class_ids: Tensor, usual: Tensor, usual_ids: Tensor) -> Tensor:
+    """Maps (n, N) of images of these classes (n,), each place standardised by usual ones (m, N) of the same classes."""
+    sums = {k: MapSums.of(usual[usual_ids == k][:, None]) for k in usual_ids.unique().tolist()}
+    pooled, standardised = pooled_spread(list(sums.values())), torch.empty_like(maps)
+    for class_id in class_ids.unique().tolist():
+        mean, std = place_statistics(sums[class_id], pooled)
+        own = class_ids == class_id
+        standardised[own] = (maps[own] - mean[0]) / std[0]
+    return standardised
 
 
 def _on_pixels(maps: Tensor, size: int) -> Tensor:
