@@ -136,7 +136,7 @@ def test_the_results_are_what_their_commands_print(line: str) -> None:
 def test_no_command_and_no_option_of_the_readme_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(QUICK + SLOW + HUB + APP + TESTS + PIP) == sorted(LINES)
     assert {language for language, _ in BLOCKS} == {"", "sh", "python", "bibtex"}  # the last is no command
-    assert len(WEB) == 2 and len(HERE) == 1 and len(PRINTED) == 6
+    assert len(WEB) == 2 and len(HERE) == 1 and len(PRINTED) == 7
     commands = README.split("## Commands")[1].split("## Over the web")[0] + COMMANDS
     named = re.findall(r"--[a-z][a-z-]*", commands)
     for command in {line.split()[3] for line in QUICK + SLOW + HUB[1:]}:
