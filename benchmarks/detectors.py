@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -51,6 +52,11 @@ class Detector(ABC):
         self, features: Features, card: CheckpointCard, foundation: FoundationModel, progress: Progress, *, whole: bool
     ) -> None:
         """Fit to the features; the card says which classes there are and how LTAD was configured."""
+
+    @cached_property
+    def seen(self) -> dict[tuple[str, int], Tensor]:
+        """What was said (N,) of an image, by its key, as of a class: for all readings, most of an evaluation's time."""
+        return {}
 
     @abstractmethod
     def score(self, batch: Features) -> Tensor:

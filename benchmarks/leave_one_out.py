@@ -27,7 +27,7 @@ from benchmarks import command
 from benchmarks.compare import describe_run, describe_split, entry, train_ltad
 from benchmarks.detectors import PatchKNN
 from benchmarks.images import encode_once, shrink
-from benchmarks.rivals import Rival, Seen, held_out_maps
+from benchmarks.rivals import Rival, held_out_maps
 from benchmarks.tables import markdown
 from ltad.checkpoint.card import CheckpointCard, ClassCard
 from ltad.checkpoint.folder import Checkpoint
@@ -170,8 +170,7 @@ def knn(base: Checkpoint, images: Sequence[Sample], class_name: str, encoder: En
     detector = PatchKNN(features, card, encoder.foundation, bars, whole=True)
     held_out = held_out_maps(PatchKNN, features, card, encoder.foundation, bars)
     seconds = time.perf_counter() - start
-    seen = Seen()
-    return [Rival(detector, held_out, reading, card, encoder, seconds, seen) for reading in PatchKNN.readings]
+    return [Rival(detector, held_out, reading, card, encoder, seconds) for reading in PatchKNN.readings]
 
 
 def table(results: dict[str, Any]) -> str:

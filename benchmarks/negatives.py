@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.negatives --data demo|DIR [--imbalance exp100] [--steps N] --output FILE``
 
-The reconstruction learns once. Then names and the semantic module learn anew in every row, as in phases 1 and 2: clean
+The reconstruction learns once, and so do names. The semantic module learns anew in every row, as in phase 2: clean
 patches are normal, and these are not:
 
 - ``noise``: the same patches, noised, as in the paper;
@@ -18,7 +18,8 @@ training images, and of these and the reconstruction's error, standardised likew
 import argparse
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from benchmarks import command
 from benchmarks.ablation import GIVEN
 from benchmarks.drawn import draw_defect
-from benchmarks.recipes import PACKED, errors, learn, placed, untrained
+from benchmarks.recipes import PACKED, errors, learn, means, over_patches, patches_of, placed, untrained
 from benchmarks.tables import markdown
 from ltad.commands.progress import Bars
 from ltad.config import LTADConfig
@@ -40,7 +41,7 @@ from ltad.data.sources import open_dataset
 from ltad.evaluation.metrics import image_auroc
 from ltad.files import write_text
 from ltad.foundation import FoundationModel, load_foundation
-from ltad.foundation.features import ENCODE_BATCH, Encoder, Features, Views
+from ltad.foundation.features import Encoder, Features, Views
 from ltad.judging.scoring import image_scores, smooth
 from ltad.machine import in_words, settle
 from ltad.model.losses import jitter, semantic_loss
@@ -124,11 +125,6 @@ ROWS = {
 }
 
 
-def patches_of(model: LTAD, batch: Features) -> Tensor:
-    """Patches (B, N, D) as the modules see them."""
-    return model.patches(model.patches.standardise(batch.maps))
-
-
 def with_defects(
     samples: Sequence[Sample], train: Features, encoder: Encoder, grid: tuple[int, int], progress: Bars, seed: int
 ) -> Drawn:
@@ -181,14 +177,9 @@ def learn_semantics(
     )
 
 
-@torch.no_grad()
 def logits(model: LTAD, features: Features) -> Tensor:
     """How abnormal every patch is (n, N), in host memory."""
-    said = []
-    for chunk in torch.arange(len(features.class_ids)).split(ENCODE_BATCH):
-        batch = features.batch(chunk, model.device)
-        said.append(model.semantic(patches_of(model, batch), model.text_features[batch.class_ids]).cpu())
-    return torch.cat(said)
+    return over_patches(model, features, lambda patches, ids: model.semantic(patches, model.text_features[ids]))
 
 
 def by_place(
@@ -200,24 +191,13 @@ def by_place(
     return placed(smoothed, features.class_ids, known, train.class_ids)
 
 
-def figures(maps: Tensor, class_ids: Tensor, labels: np.ndarray, config: LTADConfig) -> dict[int, float]:
-    """Image AUROC of every class that has one."""
+def figures(maps: Tensor, class_ids: Tensor, labels: np.ndarray, config: LTADConfig) -> dict[int, float | None]:
+    """Image AUROC of every class (by its number); None where it is undefined."""
     scores, found = image_scores(maps, config.scoring.top_fraction).numpy(), {}
     for class_id in class_ids.unique().tolist():
         own = (class_ids == class_id).numpy()
-        if len(set(labels[own])) == 2:
-            found[class_id] = image_auroc(labels[own], scores[own])
+        found[class_id] = image_auroc(labels[own], scores[own]) if len(set(labels[own])) == 2 else None
     return found
-
-
-def means(classes: Mapping[str, float], tail: Collection[str]) -> dict[str, float | None]:
-    """The mean over all classes, head and tail; None where there are none."""
-    groups = {
-        "all": list(classes.values()),
-        "head": [value for name, value in classes.items() if name not in tail],
-        "tail": [value for name, value in classes.items() if name in tail],
-    }
-    return {group: float(np.mean(values)) if values else None for group, values in groups.items()}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -238,41 +218,44 @@ def run(options: argparse.Namespace) -> None:
     drawn = with_defects(split.train, train, encoder, model.patches.grid_size, bars, config.seed)
     *_, (_, module, _, _) = learn(RECIPE, model, train, config, [options.rebuilt], bars)
     rebuilt = by_place(errors(module, model, test), test, errors(module, model, train), train, model, config)
+
+    @cache
+    def prompts(settings: tuple[str, ...]) -> Tensor:
+        return learned_prompts(foundation, train, config.override(*settings), names, bars)
+
     for name in wanted:
         kind, settings = ROWS[name]
-        model = named(foundation, train, config.override(*settings), names, bars)
+        model = untrained(foundation, train, config.override(*settings), names)
+        model.text_features.copy_(prompts(settings))
         learn_semantics(model, ABNORMAL[kind], train, drawn, config, options.steps, bars)
         told = by_place(logits(model, test), test, logits(model, train), train, model, config)
         maps = {ALONE: told} | {str(weight): rebuilt + weight * told for weight in WEIGHTS}
         found = {key: figures(each, test.class_ids, labels, config) for key, each in maps.items()}
-        classes = {key: {names[k]: value for k, value in each.items()} for key, each in found.items()}
-        rows.append(
-            {"row": name, "mean": {key: means(each, tail) for key, each in classes.items()}, "classes": classes}
-        )
-        print(name, rows[-1]["mean"], file=sys.stderr, flush=True)
+        classes = {names[k]: {key: each[k] for key, each in found.items()} for k in found[ALONE]}
+        rows.append({"row": name, "mean": means(classes, tail, tuple(maps)), "classes": classes})
+        print(name, rows[-1]["mean"]["all"], file=sys.stderr, flush=True)
         write_text(options.output, json.dumps({"header": header, "rows": rows}, indent=1))
     bars.close()
 
 
-def named(
+def learned_prompts(
     foundation: FoundationModel, train: Features, config: LTADConfig, class_names: Sequence[str], progress: Bars
-) -> LTAD:
-    """A model whose names are learned, or what stands in their place, and whose semantics know nothing."""
+) -> Tensor:
+    """The pairs of prompts (K, 2, J) of names that phase 1 has learned, or of what stands in their place."""
     model = untrained(foundation, train, config, class_names)
-    optimise(phase1(model, train, foundation, config, None), config.seed, None, progress)
+    if config.prompts.learned and config.prompts.pair == "class":
+        optimise(phase1(model, train, foundation, config, None), config.seed, None, progress)
     model.read_names(foundation)
-    return model
+    return model.text_features
 
 
 def table(results: dict[str, Any]) -> str:
     """Image AUROC in per cent: alone over all, head and tail; and over all beside the reconstruction, by weight."""
-    heads = ["abnormal is", ALONE, "head", "tail", *(f"{weight:g} beside" for weight in WEIGHTS), "at best, tail"]
+    heads = ["abnormal is", ALONE, "head", "tail", *(f"{weight:g} beside" for weight in WEIGHTS)]
     lines = []
     for row in results["rows"]:
         mean = row["mean"]
-        beside = [mean[str(weight)] for weight in WEIGHTS]
-        tail = max((each["tail"] for each in beside if each["tail"] is not None), default=None)
-        known = [*mean[ALONE].values(), *(each["all"] for each in beside), tail]
+        known = [*(each[ALONE] for each in mean.values()), *(mean["all"][str(weight)] for weight in WEIGHTS)]
         lines.append([row["row"], *("n/a" if value is None else percent(value) for value in known)])
     return markdown(heads, lines)
 

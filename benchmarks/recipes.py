@@ -19,7 +19,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,7 +106,7 @@ def learn(
 
     def loss_of(generator: torch.Generator) -> Tensor:
         batch = features.batch(draw_balanced(features.class_ids, settings.batch_size, generator), model.device)
-        patches = model.patches(model.patches.standardise(batch.maps))
+        patches = patches_of(model, batch)
         noised = jitter(patches, settings.reconstruction_jitter, normal_noise(patches.shape, generator, model.device))
         errors = mse_loss(module(dropout(noised, recipe.dropout)), patches, reduction="none").mean(-1)
         if recipe.hard:
@@ -142,15 +142,24 @@ def learn(
             start = time.perf_counter()
 
 
+def patches_of(model: LTAD, batch: Features) -> Tensor:
+    """Patches (B, N, D) as the modules see them."""
+    return model.patches(model.patches.standardise(batch.maps))
+
+
 @torch.no_grad()
-def errors(module: nn.Module, model: LTAD, features: Features) -> Tensor:
-    """How far off the reconstruction of every patch is: (n, N), in host memory."""
-    lengths = []
+def over_patches(model: LTAD, features: Features, say: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """What is said (B, N) of the patches (B, N, D) of images of classes (B,), of all images: (n, N), in host memory."""
+    said = []
     for chunk in torch.arange(len(features.class_ids)).split(ENCODE_BATCH):
         batch = features.batch(chunk, model.device)
-        patches = model.patches(model.patches.standardise(batch.maps))
-        lengths.append((module(patches) - patches).norm(dim=-1).cpu())
-    return torch.cat(lengths)
+        said.append(say(patches_of(model, batch), batch.class_ids).cpu())
+    return torch.cat(said)
+
+
+def errors(module: nn.Module, model: LTAD, features: Features) -> Tensor:
+    """How far off the reconstruction of every patch is: (n, N), in host memory."""
+    return over_patches(model, features, lambda patches, _: (module(patches) - patches).norm(dim=-1))
 
 
 def measure(
@@ -232,13 +241,15 @@ def run(options: argparse.Namespace) -> None:
     bars.close()
 
 
-def means(classes: Mapping[str, dict[str, float | None]], tail: Collection[str]) -> dict[str, dict[str, float | None]]:
+def means(
+    classes: Mapping[str, dict[str, float | None]], tail: Collection[str], readings: Sequence[str] = READINGS
+) -> dict[str, dict[str, float | None]]:
     """The means of every reading over all classes, head and tail; None where there are none."""
     groups = {"all": list(classes), "head": [n for n in classes if n not in tail], "tail": list(tail)}
     found: dict[str, dict[str, float | None]] = {}
     for group, names in groups.items():
         found[group] = {}
-        for reading in READINGS:
+        for reading in readings:
             known = [value for name in names if (value := classes[name][reading]) is not None]
             found[group][reading] = float(np.mean(known)) if known else None
     return found

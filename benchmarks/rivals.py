@@ -10,7 +10,6 @@ few images borrows from all classes. What LTAD adds to that is not theirs: class
 copies of images, turned or harmlessly changed, to learn from. They refuse nothing.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -35,15 +34,12 @@ HELD_OUT = 100  # images of a class and half that are scored at most
 TOP_FRACTION = 0.005  # of the patches make an image score: near the published recipes' maximum; chosen for the k-NN
 BYTES = 2  # of a number, as LTAD keeps its own
 
-Seen = dict[tuple[bytes, int], Tensor]  # an image and the class that it was looked up as, and what was said (N,)
-
 
 class Rival:
     """A detector with one reading of what is normal: what the evaluation takes for a predictor.
 
     card: LTAD's, but calibrated for the rival's own scores. seconds: of fitting everything, from cached features.
-    bytes: of what must be kept to score, in half precision. seen: what the detector said of images before, under
-    whatever reading: most of the time of an evaluation.
+    bytes: of what must be kept to score, in half precision.
     """
 
     def __init__(
@@ -54,14 +50,13 @@ class Rival:
         card: CheckpointCard,
         encoder: Encoder,
         seconds: float,
-        seen: Seen,
     ) -> None:
         own = calibrated(card.class_names, held_out, reading)
         self.card = replace(card, path=Path(f"{detector.name}, by {reading}"), calibration=own)
         self.foundation, self.encoder = encoder.foundation, encoder
         self.localises = detector.localises
         self.seconds = seconds
-        self._detector, self.seen = detector, seen
+        self.detector = detector
         self._mean, self._std = normal_statistics(held_out, reading)
         self.bytes = BYTES * sum(part.numel() for part in (*detector.state(), self._mean, self._std))
 
@@ -72,22 +67,19 @@ class Rival:
         scores = (raw - self._mean[class_ids]) / self._std[class_ids]
         image = image_scores(scores, TOP_FRACTION)
         given = one_hot(class_ids, len(self.card.classes)).float()
-        maps = scores.unflatten(1, self._detector.grid_size)
+        maps = scores.unflatten(1, self.detector.grid_size)
         return ScoredBatch(class_ids, given, torch.ones(len(class_ids)), maps.unbind(), image, maps, {}, {})
 
     def _raw(self, images: Tensor, class_ids: Tensor) -> Tensor:
-        """The detector's smoothed scores (B, N) of images (B, 3, h, w) of the given classes (B,)."""
-        keys = [
-            (hashlib.sha256(image.numpy().data).digest(), class_id)
-            for image, class_id in zip(images, class_ids.tolist(), strict=True)
-        ]
-        new = torch.tensor([i for i, key in enumerate(keys) if key not in self.seen])
+        """The detector's smoothed scores (B, N) of images (B, 3, h, w) of classes (B,), each asked for once."""
+        seen, keys = self.detector.seen, list(zip(map(self.encoder.key, images), class_ids.tolist(), strict=True))
+        new = torch.tensor([i for i, key in enumerate(keys) if key not in seen])
         if len(new):
             encoded = self.encoder.whole.encode(Views(images[new]))
             placed = Features(encoded.maps, encoded.embedding, class_ids[new].to(encoded.embedding.device))
-            raw = smoothed(self._detector, placed, self.card.config.scoring.smoothing)
-            self.seen |= zip((keys[i] for i in new.tolist()), raw, strict=True)
-        return torch.stack([self.seen[key] for key in keys])
+            raw = smoothed(self.detector, placed, self.card.config.scoring.smoothing)
+            seen |= zip((keys[i] for i in new.tolist()), raw, strict=True)
+        return torch.stack([seen[key] for key in keys])
 
 
 def build_rivals(card: CheckpointCard, encoder: Encoder, features: Features, progress: Progress) -> Iterator[Rival]:
@@ -99,9 +91,9 @@ def build_rivals(card: CheckpointCard, encoder: Encoder, features: Features, pro
         start = time.perf_counter()
         detector = kind(features, card, encoder.foundation, progress, whole=True)
         held_out = held_out_maps(kind, features, card, encoder.foundation, progress)
-        seconds, seen = time.perf_counter() - start, Seen()
+        seconds = time.perf_counter() - start
         for reading in kind.readings:
-            yield Rival(detector, held_out, reading, card, encoder, seconds, seen)
+            yield Rival(detector, held_out, reading, card, encoder, seconds)
 
 
 def held_out_maps(

@@ -122,7 +122,7 @@ class Encoder:
     def _encode_whole(self, images: Tensor) -> ImageFeatures:
         if self.store is None:
             return self.foundation.encode_image(images)
-        keys = [self._key(image) for image in images]
+        keys = [self.key(image) for image in images]
         new = {key: i for i, key in enumerate(keys) if key not in self.store}
         if new:
             for key, row in zip(new, _rows(self.foundation.encode_image(images[list(new.values())])), strict=True):
@@ -138,7 +138,7 @@ class Encoder:
             return torch.empty(self.foundation.channels[self.detail.layer], 0, 0, device=self.foundation.device)
         if self.store is None:
             return self.foundation.fine_map(image.float() / 255, self.detail.layer)
-        key = self._key(image, f"layer {self.detail.layer}/")
+        key = self.key(image, f"layer {self.detail.layer}/")
         if key not in self.store:
             self.store[key] = (self.foundation.fine_map(image.float() / 255, self.detail.layer).half().cpu(),)
         return self.store[key][0].to(self.foundation.device).float()
@@ -161,8 +161,8 @@ class Encoder:
         fine = tuple(fine for each in seen for fine in each.fine)
         return Features(maps, torch.cat([each.embedding for each in seen]), class_ids, fine)
 
-    def _key(self, image: Tensor, what: str = "") -> str:
-        """Under what the store has an image; what: is asked of it, if not all."""
+    def key(self, image: Tensor, what: str = "") -> str:
+        """Under what the store has an image (3, h, w); what: is asked of it, if not all."""
         fingerprint = self.foundation.fingerprint
         digest = hashlib.sha256(f"{fingerprint.sha256}/{fingerprint.image_size}/{what}".encode())
         if what:

@@ -96,7 +96,7 @@ def test_scores_are_finite_and_do_not_depend_on_the_batch(
     batch, class_ids = views(toy_data.test[::4], foundation), torch.tensor([0, 0, 1, 2, 2])
     for name, rival in built.items():
         together = rival.predict_views(batch, class_ids)
-        rival.seen.clear()
+        rival.detector.seen.clear()
         alone = rival.predict_views(Views(batch.whole[1:2]), class_ids[1:2])
         assert together.whole_maps.isfinite().all() and together.image_scores.isfinite().all(), name
         assert torch.allclose(together.whole_maps[1:2], alone.whole_maps, atol=1e-3), name
@@ -109,7 +109,7 @@ def test_a_detector_sees_an_image_of_a_class_once(
     score = detectors.PatchKNN.score
     monkeypatch.setattr(detectors.PatchKNN, "score", lambda self, b: asked.append(len(b.class_ids)) or score(self, b))
     by_class, by_place = (built[f"{detectors.PatchKNN.name}, by {reading}"] for reading in READINGS)
-    by_class.seen.clear()
+    by_class.detector.seen.clear()
     for rival in (by_class, by_place, by_class):
         rival.predict_views(batch, torch.tensor([0, 0, 1]))
     by_place.predict_views(batch, torch.tensor([0, 1, 1]))

@@ -46,7 +46,7 @@ def test_abnormal_is_what_was_noised_or_drawn_or_belongs_to_another_class(founda
     model = recipes.untrained(foundation, features, config, [str(k) for k in range(gpu.CLASSES)])
     images = torch.tensor([0, 1, 2, 3, 5])
     batch = features.batch(images)
-    clean = negatives.Clean(images, negatives.patches_of(model, batch), batch.class_ids)
+    clean = negatives.Clean(images, recipes.patches_of(model, batch), batch.class_ids)
     rows = torch.arange(len(features.class_ids)).repeat_interleave(negatives.DRAWN)
     covered = torch.zeros(len(rows), clean.patches.shape[1], dtype=torch.bool)
     covered[:, 5] = True
@@ -73,7 +73,7 @@ def test_every_row_learns_and_is_told_once(
     negatives.main([*asked, "--rows", "noise", "other classes", "drawn defects", "all three", "noise, given names"])
     rows = json.loads(output.read_text(encoding="utf-8"))["rows"]
     assert rows[0] == first[0] and [row["row"] for row in rows].count("noise") == 1 and len(rows) == 5
-    assert len({row["mean"]["0.0"]["all"] for row in rows}) == 1  # the reconstruction is
+    assert len({row["mean"]["all"]["0.0"] for row in rows}) == 1  # the reconstruction is
     capsys.readouterr()
     negatives.main(["--table", str(output)])
     assert capsys.readouterr().out.count("| noise |") == 1

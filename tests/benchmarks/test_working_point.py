@@ -41,7 +41,7 @@ def rival(toy_data: Dataset, tiny_foundation: TinyFoundation, tiny_checkpoint: C
     features = encode_samples(toy_data.train, toy_data.class_names, encoder, quiet)
     detector = PatchGaussian(features, card, tiny_foundation, quiet, whole=True)
     held_out = rivals.held_out_maps(PatchGaussian, features, card, tiny_foundation, quiet)
-    return rivals.Rival(detector, held_out, "class", card, encoder, 0.0, {})
+    return rivals.Rival(detector, held_out, "class", card, encoder, 0.0)
 
 
 def test_a_rival_is_judged_by_scores_of_its_own(
